@@ -1,0 +1,10 @@
+/** @type {import("jest").Config} */
+export default {
+  testEnvironment: "node",
+  roots: ["<rootDir>/test"],
+  testMatch: ["**/*.test.ts"],
+  extensionsToTreatAsEsm: [".ts"],
+  moduleFileExtensions: ["ts", "js", "cjs", "mjs", "json"],
+  transform: { "\\.ts$": "<rootDir>/test/support/strip-types.cjs" },
+  testTimeout: 20_000,
+};

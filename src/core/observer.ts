@@ -1,0 +1,81 @@
+import type { Outcome, Settled } from "./outcome.ts";
+import type { Push } from "./push.ts";
+
+/** One try at an upstream, as it ended. */
+export interface AttemptEvent {
+  /** The app's key in the configuration. */
+  readonly app: string;
+  /** `apns`, `gcm`, … */
+  readonly pushkin: string;
+  readonly push: Push;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  /** The whole try, the wait for a connection included. Milliseconds. */
+  readonly durationMs: number;
+  /** The wait for a connection or a free stream within it. Milliseconds; absent when it never got that far. */
+  readonly queueMs?: number;
+}
+
+/** One push, as it was answered to its sender. */
+export interface SettledEvent {
+  /** The app's key in the configuration; absent when no app was found. */
+  readonly app?: string;
+  readonly pushkin?: string;
+  readonly push: Push;
+  /** Keyed digest of (app, pushkey): log its prefix only. */
+  readonly device: string;
+  readonly settled: Settled;
+  /** From the request's last byte. Milliseconds. */
+  readonly durationMs: number;
+  /** How many tries it took; 0 when the upstream was not asked. */
+  readonly attempts: number;
+}
+
+/** Something that an operator must look at. */
+export interface AlarmEvent {
+  /** The app's key in the configuration; absent when it concerns the whole gateway. */
+  readonly app?: string;
+  /** From a closed list of each caller's: a metric label. */
+  readonly alarm: string;
+  /** In plain words, without secrets: what it means and what to do. */
+  readonly message: string;
+}
+
+/** What the core tells whoever counts or logs; never the other way. No method throws or waits. */
+export interface Observer {
+  /** A device of a request, before its app is looked up. */
+  deviceReceived(push: Push): void;
+  /** A push was given to this app's pushkin. */
+  handed(app: string, pushkin: string): void;
+  attemptStarted(app: string, pushkin: string): void;
+  attemptEnded(event: AttemptEvent): void;
+  settled(event: SettledEvent): void;
+  /** A push was turned away because its app has too many under way. */
+  overloaded(app: string): void;
+  alarm(event: AlarmEvent): void;
+}
+
+/** Tells nobody. */
+export const silentObserver: Observer = {
+  deviceReceived() {},
+  handed() {},
+  attemptStarted() {},
+  attemptEnded() {},
+  settled() {},
+  overloaded() {},
+  alarm() {},
+};
+
+/** Tells each in turn. */
+export function combineObservers(...observers: readonly Observer[]): Observer {
+  return {
+    deviceReceived: (push) => observers.forEach((o) => o.deviceReceived(push)),
+    handed: (app, pushkin) => observers.forEach((o) => o.handed(app, pushkin)),
+    attemptStarted: (app, pushkin) => observers.forEach((o) => o.attemptStarted(app, pushkin)),
+    attemptEnded: (event) => observers.forEach((o) => o.attemptEnded(event)),
+    settled: (event) => observers.forEach((o) => o.settled(event)),
+    overloaded: (app) => observers.forEach((o) => o.overloaded(app)),
+    alarm: (event) => observers.forEach((o) => o.alarm(event)),
+  };
+}

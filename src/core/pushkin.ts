@@ -1,0 +1,80 @@
+import type { Static, TObject } from "@sinclair/typebox";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Dropped, Outcome, Rejected } from "./outcome.ts";
+import type { Push } from "./push.ts";
+
+/**
+ * A push in the upstream's form, rendered once before the first attempt (D11): JSON, so that the outbox can keep it.
+ * Credentials and what depends on the time of sending are not in it.
+ */
+export interface Message {
+  /** The payload as sent, UTF-8 JSON. */
+  readonly body: string;
+  /** Where it goes, in the upstream's spelling (device token, registration token, endpoint). Secret. */
+  readonly to: string;
+  /** What else the pushkin decided at rendering. */
+  readonly [field: string]: string | number | boolean | undefined;
+}
+
+/** What an attempt knows besides the message. */
+export interface AttemptContext {
+  readonly push: Pick<Push, "id" | "pushkeyTsMs" | "expiresAtMs" | "priority">;
+  /** Aborts the attempt; what it would have answered is then unknown. */
+  readonly signal: AbortSignal;
+}
+
+/** An attempt's outcome and what metrics want to know about it. */
+export interface Attempt {
+  readonly outcome: Outcome;
+  /** Milliseconds that the request waited for a connection or a free stream. */
+  readonly queueMs?: number;
+}
+
+/** Our driver for one configured app. It neither counts, nor logs outcomes, nor touches the store. */
+export interface Pushkin {
+  /** The app's key in the configuration (the glob text for globs). */
+  readonly name: string;
+  /** `apns`, `gcm`, … as metrics and logs name it. */
+  readonly type: string;
+  /** Changes with the app's credentials, topic or environment and with nothing else (D8). Holds no secret. */
+  readonly fingerprint: string;
+  /** Content into the upstream's form, or why nothing will be sent. Pure; bounded by the content's size. */
+  render(push: Push): Message | Rejected | Dropped;
+  /**
+   * One try. Never throws for what the network or the upstream did, never rejects on anything but a row of its
+   * outcome table, ends when the signal aborts and in any case within 10 s.
+   */
+  attempt(message: Message, context: AttemptContext): Promise<Attempt>;
+  /** Finishes what is under way (at most until the signal aborts) and frees every connection. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+/** What a pushkin may use. */
+export interface PushkinDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Forward proxy for everything outgoing, `http://[user:password@]host[:port]`. */
+  readonly proxy?: URL;
+  /** Alarms that no attempt's outcome carries, such as a certificate near its end. */
+  readonly alarm: (reason: string) => void;
+}
+
+/** A type of pushkin: what `apps.<id>.type` selects. */
+export interface PushkinType<Schema extends TObject = TObject> {
+  /** The values of `type` that select it; the first is its name. */
+  readonly types: readonly [string, ...string[]];
+  readonly config: Schema;
+  /**
+   * What the schema cannot say: options that need each other, files that must hold a key.
+   * Returns problems as `option: sentence`, none when all is well. Never prints what a file holds.
+   */
+  check(config: Static<Schema>): Promise<readonly string[]>;
+  create(name: string, config: Static<Schema>, deps: PushkinDeps): Promise<Pushkin>;
+}
+
+/** Ties a type's schema to its `create`; the list is `pushkins/index.ts`. */
+export function definePushkin<Schema extends TObject>(type: PushkinType<Schema>): PushkinType {
+  // The list holds types of different schemas; each is only ever called with what its own schema has validated.
+  return type as unknown as PushkinType;
+}
