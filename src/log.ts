@@ -58,3 +58,18 @@ export const silentLog: Log = {
   debug() {},
   child: () => silentLog,
 };
+
+/**
+ * What of a thrown error may be logged: its class and where it came from. Not its message, in which a parser or a
+ * driver may quote a stranger's text.
+ */
+export function errorFields(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { error: typeof error };
+  const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
+  const frames = (error.stack ?? "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 8)
+    .map((line) => line.trim());
+  return frames.length === 0 ? { error: code } : { error: code, stack: frames.join(" < ") };
+}

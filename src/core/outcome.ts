@@ -81,6 +81,8 @@ export type Outcome =
       /** Somebody must act: counted and logged as an alarm. */
       readonly alarm?: true;
       readonly answer?: UpstreamAnswer;
+      /** What kept the answer away, from the closed words of `upstream/`: fit for a log. */
+      readonly detail?: string;
     }
   /** This push will never arrive, and the pushkey is not to blame. */
   | {

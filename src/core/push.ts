@@ -16,6 +16,8 @@ export interface Push {
   readonly pushkey: string;
   /** When the device was last registered, milliseconds since 1970. Absent = unknown. */
   readonly pushkeyTsMs?: number;
+  /** Which of Apple's environments the token belongs to, where the device says so; absent = the app's own. */
+  readonly environment?: "production" | "sandbox";
   readonly content: Content;
   readonly priority: Priority;
   readonly urgency: Urgency;

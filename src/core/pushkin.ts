@@ -39,6 +39,10 @@ export interface Pushkin {
   readonly type: string;
   /** Changes with the app's credentials, topic or environment and with nothing else (D8). Holds no secret. */
   readonly fingerprint: string;
+  /** When its certificate ends, milliseconds since 1970; absent when it uses none. */
+  readonly certificateExpiresAtMs?: number;
+  /** Requests that wait for a connection or a free stream. */
+  waiting(): number;
   /** Content into the upstream's form, or why nothing will be sent. Pure; bounded by the content's size. */
   render(push: Push): Message | Rejected | Dropped;
   /**
@@ -56,8 +60,19 @@ export interface PushkinDeps {
   readonly log: Log;
   /** Forward proxy for everything outgoing, `http://[user:password@]host[:port]`. */
   readonly proxy?: URL;
-  /** Alarms that no attempt's outcome carries, such as a certificate near its end. */
-  readonly alarm: (reason: string) => void;
+  /** What the pushkins of one gateway have in common, such as one provider token per key. */
+  readonly shared: Shared;
+}
+
+/** Things made once per gateway, by name. */
+export class Shared {
+  readonly #things = new Map<string, unknown>();
+
+  /** The thing of this name, made by the first who asks. A name always stands for one type. */
+  get<Thing>(name: string, make: () => Thing): Thing {
+    if (!this.#things.has(name)) this.#things.set(name, make());
+    return this.#things.get(name) as Thing;
+  }
 }
 
 /** A type of pushkin: what `apps.<id>.type` selects. */
@@ -70,6 +85,8 @@ export interface PushkinType<Schema extends TObject = TObject> {
    * Returns problems as `option: sentence`, none when all is well. Never prints what a file holds.
    */
   check(config: Static<Schema>): Promise<readonly string[]>;
+  /** What works but surprises, in the same form; for a configuration that `check` found no fault with. */
+  warnings?(config: Static<Schema>): readonly string[];
   create(name: string, config: Static<Schema>, deps: PushkinDeps): Promise<Pushkin>;
 }
 

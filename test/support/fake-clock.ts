@@ -50,7 +50,8 @@ export function createFakeClock(startMs = Date.UTC(2026, 10, 20, 12)): FakeClock
       await settle();
       for (;;) {
         let next: Timer | undefined;
-        for (const timer of timers) if (timer.at <= end && (next === undefined || timer.at < next.at)) next = timer;
+        for (const timer of timers)
+          if (timer.at <= end && (next === undefined || timer.at < next.at)) next = timer;
         if (next === undefined) break;
         timers.delete(next);
         monotonic = Math.max(monotonic, next.at);

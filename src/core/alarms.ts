@@ -1,0 +1,67 @@
+import type { Outcome, UpstreamAnswer } from "./outcome.ts";
+import type { HoldReason } from "./guard.ts";
+
+/** What an alarm is called in metrics, and what it tells the operator. */
+export interface Alarm {
+  readonly alarm: string;
+  readonly message: string;
+}
+
+/** The alarm that an outcome raises, or none. */
+export function alarmOf(outcome: Outcome): Alarm | undefined {
+  if (outcome.kind === "retryable" && outcome.alarm === true) {
+    if (outcome.reason === "credentials") {
+      return {
+        alarm: "credentials",
+        message: `the upstream refuses this app's credentials, topic or project${said(outcome.answer)}${inBrackets(outcome.detail)}; no pushkey is rejected, check the app's key, topic, project and environment`,
+      };
+    }
+    return {
+      alarm: outcome.reason,
+      message: `the upstream of this app cannot be reached or answers nothing of use${said(outcome.answer)}${inBrackets(outcome.detail)}; its pushes are tried again`,
+    };
+  }
+  if (outcome.kind === "dropped" && outcome.alarm === true) {
+    return {
+      alarm: outcome.reason,
+      message: `the upstream refused a push for what is in it${said(outcome.answer)}; it was dropped, a repeat would not help`,
+    };
+  }
+  return undefined;
+}
+
+/** The alarm for rejections that are held back (D8). */
+export function holdAlarm(reason: HoldReason, answer: UpstreamAnswer | undefined): Alarm {
+  return reason === "never-succeeded"
+    ? {
+        alarm: "rejections-held-unproven",
+        message: `a token looks dead${said(answer)}, but no push has succeeded with this app's credentials, topic and environment yet: nothing is rejected until one does; check topic, key and platform`,
+      }
+    : {
+        alarm: "rejections-held-mass",
+        message: `too many tokens of this app look dead${said(answer)}: nothing is rejected until a push succeeds again; check topic, key and platform`,
+      };
+}
+
+/** Pushes for an app that was configured until lately (C05). */
+export const retiredAppAlarm: Alarm = {
+  alarm: "app-removed",
+  message:
+    "pushes arrive for an app that is no longer configured: they are held for 7 days after it was last configured, then its pushkeys are rejected; put the app back, or wait",
+};
+
+/** A write to the store failed. */
+export const storeAlarm: Alarm = {
+  alarm: "store",
+  message:
+    "the store does not take what should be remembered; pushes go on, rejections and duplicates are forgotten",
+};
+
+function inBrackets(detail: string | undefined): string {
+  return detail === undefined ? "" : ` (${detail})`;
+}
+
+function said(answer: UpstreamAnswer | undefined): string {
+  if (answer === undefined) return "";
+  return answer.reason === undefined ? ` (${answer.status})` : ` (${answer.status} ${answer.reason})`;
+}

@@ -1,0 +1,87 @@
+import type { Clock } from "../clock.ts";
+import type { Dedupe, Digest } from "../store/store.ts";
+import type { Settled } from "./outcome.ts";
+
+/** About 40 MB when full; then the oldest is forgotten: a rare duplicate is better than a lost message. */
+const MAX_REMEMBERED = 262_144;
+/** How many keys go to the store in one call. */
+const KEEP_BATCH = 4_096;
+/** Synapse comes back up to a day later, an hour between its tries (matrix-push 5.4). */
+const KEEP_WHERE_REPEAT_IS_EXPECTED_MS = 25 * 60 * 60 * 1000;
+
+/**
+ * The same push again: while the first is under way it shares its result, once delivered it is answered without
+ * sending, and after a failure it is tried again (D9). In memory, bounded; on disk only what a sender is about to
+ * repeat, and everything at an orderly stop.
+ */
+export class DedupeMemory {
+  readonly #store: Dedupe;
+  readonly #clock: Clock;
+  readonly #keepMs: number;
+  readonly #maxRemembered: number;
+  readonly #inFlight = new Map<Digest, Promise<Settled>>();
+  /** Until when, on the wall clock; oldest first. */
+  readonly #delivered = new Map<Digest, number>();
+
+  /** @param keepMs how long a delivered push is remembered; 0 suppresses nothing but what is under way */
+  constructor(store: Dedupe, clock: Clock, keepMs: number, maxRemembered = MAX_REMEMBERED) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#keepMs = keepMs;
+    this.#maxRemembered = maxRemembered;
+  }
+
+  /** How many delivered pushes are remembered in memory. */
+  get size(): number {
+    return this.#delivered.size;
+  }
+
+  /** The result that an equal push under way will have. */
+  running(key: Digest): Promise<Settled> | undefined {
+    return this.#inFlight.get(key);
+  }
+
+  /** Takes note of a push that has been begun; its result is shared until it is there. */
+  begin(key: Digest, result: Promise<Settled>): void {
+    this.#inFlight.set(key, result);
+    void result.then(() => this.#inFlight.delete(key));
+  }
+
+  /** Answers without waiting unless the store may know of it. */
+  wasDelivered(key: Digest): boolean | Promise<boolean> {
+    const now = this.#clock.now();
+    const until = this.#delivered.get(key);
+    if (until !== undefined) {
+      if (until > now) return true;
+      this.#delivered.delete(key);
+    }
+    return this.#store.has(key, now);
+  }
+
+  /** A delivered push: a repeat is not sent. */
+  remember(key: Digest): void {
+    if (this.#keepMs <= 0) return;
+    this.#delivered.delete(key);
+    this.#delivered.set(key, this.#clock.now() + this.#keepMs);
+    if (this.#delivered.size <= this.#maxRemembered) return;
+    for (const oldest of this.#delivered.keys()) {
+      this.#delivered.delete(oldest);
+      break;
+    }
+  }
+
+  /** Delivered pushes whose sender is about to repeat them: kept over a restart. */
+  async keep(keys: readonly Digest[]): Promise<void> {
+    if (this.#keepMs <= 0 || keys.length === 0) return;
+    await this.#store.put(keys, this.#clock.now() + Math.max(this.#keepMs, KEEP_WHERE_REPEAT_IS_EXPECTED_MS));
+  }
+
+  /** At an orderly stop: everything that is remembered goes to the store (P3). */
+  async keepAll(): Promise<void> {
+    const now = this.#clock.now();
+    const live = [...this.#delivered].filter(([, until]) => until > now).map(([key]) => key);
+    for (let from = 0; from < live.length; from += KEEP_BATCH) {
+      await this.#store.put(live.slice(from, from + KEEP_BATCH), now + this.#keepMs);
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import type { Clock } from "../clock.ts";
+import type { Digest, KnownApp, KnownApps } from "../store/store.ts";
+
+/** When dead-token answers are too many to be believed (D8). */
+export interface GuardPolicy {
+  /** Trips when more than this share of the devices judged within the window are dead. */
+  readonly share: number;
+  /** … of at least this many devices. */
+  readonly minimum: number;
+  readonly windowMs: number;
+}
+
+/** Why a rejection is held back: nothing has ever succeeded with these settings, or too many tokens look dead. */
+export type HoldReason = "never-succeeded" | "mass-rejection";
+
+/** Devices judged lately that are kept per app. Forgetting successes makes the guard trip sooner, never later. */
+const MAX_JUDGED = 5_000;
+
+interface Judged {
+  readonly atMs: number;
+  readonly dead: boolean;
+}
+
+/**
+ * Holds back one app's rejections while they may be our own fault: a wrong topic, key or environment makes every
+ * token look dead, and each rejection deletes a user's pusher for good. Two states, both kept in the store so that
+ * a restart releases no wave: *unproven* (no send has succeeded with these credentials, topic and environment) and
+ * *tripped* (too many dead among the lately judged). A success ends both. What is counted are devices, not attempts.
+ */
+export class Guard {
+  readonly #app: string;
+  readonly #fingerprint: string;
+  readonly #policy: GuardPolicy | undefined;
+  readonly #clock: Clock;
+  readonly #store: KnownApps;
+  readonly #onStoreError: (error: unknown) => void;
+  /** Oldest first. */
+  readonly #judged = new Map<Digest, Judged>();
+  #dead = 0;
+  /** Distinct devices found dead since the last success. */
+  readonly #deadRun = new Set<Digest>();
+  #proven: boolean;
+  #tripped: boolean;
+
+  /**
+   * @param fingerprint the pushkin's: changes with credentials, topic or environment
+   * @param policy undefined turns the guard off
+   * @param known what the store remembers of the app
+   */
+  constructor(options: {
+    readonly app: string;
+    readonly fingerprint: string;
+    readonly policy: GuardPolicy | undefined;
+    readonly known: KnownApp | undefined;
+    readonly clock: Clock;
+    readonly store: KnownApps;
+    readonly onStoreError: (error: unknown) => void;
+  }) {
+    this.#app = options.app;
+    this.#fingerprint = options.fingerprint;
+    this.#policy = options.policy;
+    this.#clock = options.clock;
+    this.#store = options.store;
+    this.#onStoreError = options.onStoreError;
+    this.#proven = options.known?.succeededWith === options.fingerprint;
+    // New credentials, topic or environment end what the old ones had tripped: they have to prove themselves anyway.
+    this.#tripped = this.#proven && options.known?.guardTrippedAtMs !== undefined;
+  }
+
+  /** Why rejections are held back now; undefined when they are believed. */
+  get holding(): HoldReason | undefined {
+    if (this.#policy === undefined) return undefined;
+    if (!this.#proven) return "never-succeeded";
+    return this.#tripped ? "mass-rejection" : undefined;
+  }
+
+  /** The upstream took a push: settings are right, and what was held may be judged anew. */
+  succeeded(device: Digest): void {
+    if (!this.#proven || this.#tripped) {
+      // What was found dead meanwhile says nothing about the settings that have just worked.
+      this.#judged.clear();
+      this.#dead = 0;
+      this.#write(
+        this.#proven
+          ? { guardTrippedAtMs: null }
+          : { succeededWith: this.#fingerprint, served: true, guardTrippedAtMs: null },
+      );
+      this.#proven = true;
+      this.#tripped = false;
+    }
+    if (this.#policy === undefined) return;
+    this.#deadRun.clear();
+    this.#note(device, false);
+  }
+
+  /** A verdict that proves the settings right although the device is dead (APNs 410, FCM UNREGISTERED). */
+  sawCertainRejection(device: Digest): void {
+    if (this.#policy !== undefined) this.#note(device, false);
+  }
+
+  /**
+   * A verdict that may be our own fault. Returns why it does not count, undefined when it does, and whether this
+   * very verdict has tripped the guard.
+   */
+  judge(device: Digest): { readonly held: HoldReason | undefined; readonly justTripped: boolean } {
+    if (this.#policy === undefined) return { held: undefined, justTripped: false };
+    this.#note(device, true);
+    this.#deadRun.add(device);
+    let justTripped = false;
+    if (this.#proven && !this.#tripped && this.#tooMany(this.#policy)) {
+      this.#tripped = justTripped = true;
+      this.#deadRun.clear();
+      this.#write({ guardTrippedAtMs: this.#clock.now() });
+    }
+    return { held: this.holding, justTripped };
+  }
+
+  /**
+   * Over the share; or a run of dead devices with no success between, two fifths of the minimum long: after hours of
+   * success the share alone would believe hundreds before it moved (C04 allows 50).
+   */
+  #tooMany(policy: GuardPolicy): boolean {
+    this.#forgetOld(policy.windowMs);
+    const total = this.#judged.size;
+    if (total >= policy.minimum && this.#dead > policy.share * total) return true;
+    return this.#deadRun.size >= Math.max(2, Math.ceil(policy.minimum * 0.4));
+  }
+
+  #note(device: Digest, dead: boolean): void {
+    const before = this.#judged.get(device);
+    if (before !== undefined) this.#drop(device, before);
+    this.#judged.set(device, { atMs: this.#clock.monotonic(), dead });
+    if (dead) this.#dead += 1;
+    if (this.#judged.size > MAX_JUDGED) {
+      for (const [oldest, judged] of this.#judged) {
+        this.#drop(oldest, judged);
+        break;
+      }
+    }
+  }
+
+  #forgetOld(windowMs: number): void {
+    const from = this.#clock.monotonic() - windowMs;
+    for (const [device, judged] of this.#judged) {
+      if (judged.atMs >= from) break;
+      this.#drop(device, judged);
+    }
+  }
+
+  #drop(device: Digest, judged: Judged): void {
+    this.#judged.delete(device);
+    if (judged.dead) this.#dead -= 1;
+  }
+
+  #write(change: Parameters<KnownApps["update"]>[1]): void {
+    this.#store.update(this.#app, change).catch(this.#onStoreError);
+  }
+}

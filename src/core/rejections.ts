@@ -1,0 +1,54 @@
+import type { Clock } from "../clock.ts";
+import type { Digest, Rejections, Verdict } from "../store/store.ts";
+import type { Rejected } from "./outcome.ts";
+import type { Push } from "./push.ts";
+
+/** Without a `pushkey_ts` a new registration of the same token cannot be seen, so the upstream is asked again soon. */
+const KEEP_WITHOUT_TIMESTAMP_MS = 24 * 60 * 60 * 1000;
+
+/** What is remembered of a push's device. */
+export type Memory = "none" | "dead" | "registered-since";
+
+/** Dead pushkeys: asked before sending, written after a verdict; one registered again since is alive (D7). */
+export class RejectionMemory {
+  readonly #store: Rejections;
+  readonly #clock: Clock;
+  readonly #keepMs: number;
+
+  constructor(store: Rejections, clock: Clock, keepMs: number) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#keepMs = keepMs;
+  }
+
+  /** Answers without waiting where nothing is known, which is nearly always. */
+  recall(app: string, device: Digest, push: Push): Memory | Promise<Memory> {
+    const found = this.#store.find(app, device, this.#clock.now());
+    if (found === undefined) return "none";
+    return found instanceof Promise ? found.then((verdict) => compare(verdict, push)) : compare(found, push);
+  }
+
+  /** Remembers an upstream's verdict. What this gateway can tell by itself it need not remember. */
+  async remember(app: string, device: Digest, push: Push, outcome: Rejected): Promise<void> {
+    if (outcome.reason === "known-dead" || outcome.reason === "invalid-pushkey") return;
+    if (outcome.reason === "unknown-app") return;
+    const now = this.#clock.now();
+    const keepMs =
+      push.pushkeyTsMs === undefined ? Math.min(this.#keepMs, KEEP_WITHOUT_TIMESTAMP_MS) : this.#keepMs;
+    await this.#store.put(app, device, {
+      sinceMs: Math.min(outcome.sinceMs ?? now, now),
+      keepUntilMs: now + keepMs,
+    });
+  }
+
+  /** The upstream took a push for it: it is alive. */
+  async forget(app: string, device: Digest): Promise<void> {
+    await this.#store.remove(app, device);
+  }
+}
+
+/** matrix-push 4.3: a registration later than the verdict makes it void. */
+function compare(verdict: Verdict | undefined, push: Push): Memory {
+  if (verdict === undefined) return "none";
+  return push.pushkeyTsMs !== undefined && push.pushkeyTsMs > verdict.sinceMs ? "registered-since" : "dead";
+}
