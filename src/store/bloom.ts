@@ -1,0 +1,46 @@
+import type { Digest } from "./store.ts";
+
+/** 2^24 bits: three bytes of a digest are exactly one probe, and a million digests answer "maybe" to 0.2 % of strangers. */
+const filterBytes = 2 ** 21;
+const probes = 4;
+
+/**
+ * Says of most digests that they surely were never added. Digests are keyed and uniformly random already, so their own
+ * first bytes are the probes and nothing is hashed. Nothing can be taken out: what was removed or has expired goes on
+ * being "maybe" until the next start.
+ */
+export interface Bloom {
+  add(digest: Digest): void;
+  /** The same for a digest as the database keeps it. */
+  addBytes(digest: Uint8Array): void;
+  /** False = surely never added. */
+  mayHave(digest: Digest): boolean;
+}
+
+/** Memory for one filter, shared between threads: one thread fills it, others ask. */
+export function bloomMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(filterBytes);
+}
+
+/** A filter on such memory; what another thread has added counts. */
+export function createBloom(memory: SharedArrayBuffer): Bloom {
+  const words = new Int32Array(memory);
+  const set = (bit: number): void => void Atomics.or(words, bit >>> 5, 1 << (bit & 31));
+  return {
+    add(digest) {
+      for (let i = 0; i < probes; i += 1) set(parseInt(digest.slice(i * 6, i * 6 + 6), 16));
+    },
+    addBytes(digest) {
+      for (let i = 0; i < probes * 3; i += 3) {
+        set(((digest[i] ?? 0) << 16) | ((digest[i + 1] ?? 0) << 8) | (digest[i + 2] ?? 0));
+      }
+    },
+    mayHave(digest) {
+      for (let i = 0; i < probes; i += 1) {
+        const bit = parseInt(digest.slice(i * 6, i * 6 + 6), 16);
+        if ((Atomics.load(words, bit >>> 5) & (1 << (bit & 31))) === 0) return false;
+      }
+      return true;
+    },
+  };
+}

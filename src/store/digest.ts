@@ -1,0 +1,13 @@
+import { StoreError } from "./store.ts";
+
+const digestForm = /^[0-9a-f]{64}$/;
+
+/**
+ * Refuses what is no digest: a pushkey that got here by a slip must not be written. The value is not repeated in the
+ * message. Undefined when all is well.
+ */
+export function notADigest(value: string): StoreError | undefined {
+  return digestForm.test(value)
+    ? undefined
+    : new StoreError("internal", "not a digest of 64 lower-case hex digits");
+}

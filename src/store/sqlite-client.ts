@@ -1,0 +1,217 @@
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../clock.ts";
+import type { Answer, Failure, FromWriter, ToWriter, WriterData } from "./sqlite-messages.ts";
+import type { ArgsOf, OperationName, Request, ResultOf } from "./sqlite-operations.ts";
+import { StoreError } from "./store.ts";
+
+/** Bounds on what waits for the writer thread. */
+export interface ClientOptions {
+  readonly clock: Clock;
+  /** After this a call fails with `unavailable`, whatever becomes of it. */
+  readonly deadlineMs: number;
+  /** Calls that wait at the same time; one more fails at once. */
+  readonly maxWaiting: number;
+  /** The thread ended by itself, or never came up after it was ready: nothing can be stored any more. Called once. */
+  readonly onFailure: (error: StoreError) => void;
+  /** Writing stopped working, or (undefined) works again. */
+  readonly onHealth: (trouble: StoreError | undefined) => void;
+}
+
+/** The main thread's end of the writer thread. */
+export interface Client {
+  readonly installationKey: Uint8Array;
+  /** Rejects with StoreError only. When the deadline has passed, the work may still have been done. */
+  ask<Name extends OperationName>(name: Name, args: ArgsOf<Name>): Promise<ResultOf<Name>>;
+  readonly closed: boolean;
+  /** Everything asked before is done first. */
+  close(): Promise<void>;
+}
+
+interface Pending {
+  readonly deadline: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: StoreError) => void;
+}
+
+/** A start that takes longer hangs: even the check of a large file is through by then. */
+const openWithinMs = 60_000;
+const closeWithinMs = 10_000;
+
+const errorOf = ({ code, message }: Failure): StoreError => new StoreError(code, message);
+
+/** Starts the thread and resolves when its database is open; rejects with the reason when it cannot be. */
+export async function startWriter(
+  data: Omit<WriterData, "abandonedThrough">,
+  options: ClientOptions,
+): Promise<Client> {
+  // Beside this file is its sibling in the same form: TypeScript in a checkout, JavaScript in what is shipped.
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+  const abandonedThrough = new SharedArrayBuffer(8);
+  const worker = new Worker(new URL(`./sqlite-writer${extension}`, import.meta.url), {
+    workerData: { ...data, abandonedThrough } satisfies WriterData,
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    name: "store",
+  });
+  const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  return new Promise((resolve, reject) => {
+    const cancel = options.clock.schedule(openWithinMs, () => {
+      reject(
+        new StoreError("unavailable", `cannot open ${data.file}: no result in ${openWithinMs / 1000} s`),
+      );
+      void worker.terminate();
+    });
+    let refusal: StoreError | undefined;
+    worker.on("error", (error: unknown) => (refusal ??= death(error)));
+    // Only now: when the thread is gone its locks are, and somebody may open the same file next.
+    worker.once("exit", () => {
+      cancel();
+      reject(refusal ?? death(undefined));
+    });
+    worker.once("message", (message: FromWriter) => {
+      if (message.kind === "ready") {
+        cancel();
+        resolve(
+          connect(worker, exited, new BigInt64Array(abandonedThrough), message.installationKey, options),
+        );
+      } else if (message.kind === "refused") {
+        refusal = errorOf(message.failure);
+      }
+    });
+  });
+}
+
+function death(error: unknown): StoreError {
+  const what = error instanceof Error ? ` with ${error.name}` : "";
+  return new StoreError("unavailable", `the store's thread ended unexpectedly${what}`, { cause: error });
+}
+
+function connect(
+  worker: Worker,
+  exited: Promise<void>,
+  abandonedThrough: BigInt64Array,
+  installationKey: Uint8Array,
+  { clock, deadlineMs, maxWaiting, onFailure, onHealth }: ClientOptions,
+): Client {
+  /** In the order of their ids, thus of their deadlines. */
+  const pending = new Map<number, Pending>();
+  let outgoing: Request[] = [];
+  let lastId = 0;
+  let cancelTimer: (() => void) | undefined;
+  /** Why nothing more is taken. */
+  let over: StoreError | undefined;
+  /** What the thread last said, and what its silence says. */
+  let reported: StoreError | undefined;
+  let silent: StoreError | undefined;
+  let told: StoreError | undefined;
+
+  const tellHealth = (): void => {
+    const now = reported ?? silent;
+    if (now === told) return;
+    told = now;
+    onHealth(now);
+  };
+
+  const send = (message: ToWriter): void => worker.postMessage(message);
+
+  const flush = (): void => {
+    const requests = outgoing;
+    outgoing = [];
+    if (over === undefined && requests.length > 0) send({ kind: "requests", requests });
+  };
+
+  const watch = (): void => {
+    const [first] = pending.values();
+    if (cancelTimer !== undefined || first === undefined) return;
+    cancelTimer = clock.schedule(Math.max(0, first.deadline - clock.monotonic()), () => {
+      cancelTimer = undefined;
+      expire();
+      watch();
+    });
+  };
+
+  const expire = (): void => {
+    const now = clock.monotonic();
+    const error = new StoreError("unavailable", `the store did not answer in ${deadlineMs} ms`);
+    for (const [id, { deadline, reject }] of pending) {
+      if (deadline > now) break;
+      Atomics.store(abandonedThrough, 0, BigInt(id));
+      pending.delete(id);
+      silent ??= error;
+      reject(error);
+    }
+    tellHealth();
+  };
+
+  const end = (error: StoreError): void => {
+    over ??= error;
+    cancelTimer?.();
+    cancelTimer = undefined;
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  };
+
+  const settle = (answer: Answer): void => {
+    const call = pending.get(answer.id);
+    if (call === undefined) return;
+    pending.delete(answer.id);
+    if ("value" in answer) call.resolve(answer.value);
+    else call.reject(errorOf(answer.failure));
+  };
+
+  const fail = (error: StoreError): void => {
+    if (over !== undefined) return;
+    end(error);
+    onFailure(error);
+  };
+
+  worker.on("message", (message: FromWriter) => {
+    if (message.kind === "answers") {
+      silent = undefined;
+      message.answers.forEach(settle);
+    } else if (message.kind === "health") {
+      reported = message.failure === undefined ? undefined : errorOf(message.failure);
+    }
+    tellHealth();
+  });
+  worker.on("messageerror", (error) => fail(death(error)));
+  worker.on("error", (error) => fail(death(error)));
+  worker.once("exit", () => fail(death(undefined)));
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    flush();
+    send({ kind: "close" });
+    over ??= new StoreError("closed", "the store is closed");
+    const cancel = clock.schedule(closeWithinMs, () => void worker.terminate());
+    await exited;
+    cancel();
+    end(over);
+  };
+
+  return {
+    installationKey,
+    get closed() {
+      return over !== undefined;
+    },
+    ask<Name extends OperationName>(name: Name, args: ArgsOf<Name>): Promise<ResultOf<Name>> {
+      if (over !== undefined) return Promise.reject(over);
+      if (pending.size >= maxWaiting) {
+        return Promise.reject(new StoreError("unavailable", "too many calls wait for the store"));
+      }
+      return new Promise<ResultOf<Name>>((resolve, reject) => {
+        lastId += 1;
+        pending.set(lastId, {
+          deadline: clock.monotonic() + deadlineMs,
+          // The thread answers a request with the result of the operation that it named.
+          resolve: (value) => resolve(value as ResultOf<Name>),
+          reject,
+        });
+        // One message for all that is asked in the same tick.
+        if (outgoing.length === 0) queueMicrotask(flush);
+        outgoing.push({ id: lastId, name, args } as Request);
+        watch();
+      });
+    },
+    close: () => (closing ??= over === undefined ? close() : Promise.resolve()),
+  };
+}

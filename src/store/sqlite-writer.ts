@@ -1,0 +1,129 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { systemClock } from "../clock.ts";
+import { createBloom } from "./bloom.ts";
+import type { Connection } from "./sqlite-connection.ts";
+import { openDatabase } from "./sqlite-database.ts";
+import type { Database, Done } from "./sqlite-database.ts";
+import { toStoreError } from "./sqlite-error.ts";
+import { lockInstance } from "./sqlite-lock.ts";
+import type { Answer, Failure, FromWriter, ToWriter, WriterData } from "./sqlite-messages.ts";
+import { run, writes } from "./sqlite-operations.ts";
+import type { Request } from "./sqlite-operations.ts";
+import type { StoreError } from "./store.ts";
+
+// The store's writer thread. A turn takes everything that waits: reads are answered first, then all writes go into one
+// transaction and are answered after its commit (group commit), however slow the disk's flush is.
+
+/** How often the file is looked at, and while writing fails, how often it is tried again. */
+const checkEveryMs = 1000;
+
+const data = workerData as WriterData;
+const port = parentPort;
+if (port === null) throw new Error("sqlite-writer.ts is started as a worker thread");
+
+const post = (message: FromWriter): void => port.postMessage(message);
+const failureOf = ({ code, message }: StoreError): Failure => ({ code, message });
+const abandonedThrough = new BigInt64Array(data.abandonedThrough);
+
+let waiting: Request[] = [];
+let turnIsDue = false;
+let closing = false;
+/** What writing failed with last; undefined while it works. */
+let trouble: StoreError | undefined;
+
+function setTrouble(now: StoreError | undefined): void {
+  if (now?.code === trouble?.code && now?.message === trouble?.message) return;
+  trouble = now;
+  post({ kind: "health", ...(now === undefined ? {} : { failure: failureOf(now) }) });
+}
+
+function answer(requests: readonly Request[], done: readonly Done<unknown>[]): void {
+  const answers = requests.map(({ id }, i): Answer => {
+    const result = done[i];
+    if (result !== undefined && "value" in result) return { id, value: result.value };
+    return { id, failure: failureOf(result?.error ?? toStoreError(undefined, "no result")) };
+  });
+  if (answers.length > 0) post({ kind: "answers", answers });
+}
+
+const work =
+  (request: Request) =>
+  (connection: Connection): unknown =>
+    run(connection, request.name, request.args);
+
+function turn(database: Database): void {
+  turnIsDue = false;
+  const batch = waiting;
+  waiting = [];
+  const abandoned = Number(Atomics.load(abandonedThrough, 0));
+  const wanted = batch.filter(({ id }) => id > abandoned);
+  const reading = wanted.filter((request) => !writes(request));
+  answer(
+    reading,
+    reading.map((request) => database.read(work(request))),
+  );
+  const writing = wanted.filter(writes);
+  if (writing.length === 0) return;
+  const done = database.commit(writing.map(work));
+  answer(writing, done);
+  // "internal" is one request's own fault and says nothing about the database.
+  const failed = done.find((result) => "error" in result && result.error.code !== "internal");
+  setTrouble(failed !== undefined && "error" in failed ? failed.error : undefined);
+}
+
+function check(database: Database): void {
+  if (closing) return;
+  setTrouble(trouble === undefined ? database.fileProblem() : database.probe());
+  systemClock.schedule(checkEveryMs, () => check(database));
+}
+
+/** Everything on disk that might be asked for, so that the other side need not ask for the rest. */
+function fillFilters(connection: Connection): void {
+  const fill = (memory: SharedArrayBuffer, sql: string): void => {
+    const filter = createBloom(memory);
+    for (const { digest } of connection.iterate(sql))
+      if (digest instanceof Uint8Array) filter.addBytes(digest);
+  };
+  fill(data.rejectionFilter, "SELECT device AS digest FROM rejections");
+  fill(data.dedupeFilter, "SELECT dedupe_key AS digest FROM delivered");
+}
+
+function serve(database: Database, unlock: () => void): void {
+  const finish = (): void => {
+    if (turnIsDue) turn(database);
+    database.close();
+    unlock();
+    port?.close();
+  };
+  port?.on("message", (message: ToWriter) => {
+    if (closing) return;
+    if (message.kind === "close") {
+      closing = true;
+      finish();
+      return;
+    }
+    for (const request of message.requests) waiting.push(request);
+    if (turnIsDue) return;
+    turnIsDue = true;
+    // Not at once: everything else that has arrived by then goes into the same commit.
+    setImmediate(() => {
+      if (turnIsDue) turn(database);
+    });
+  });
+}
+
+try {
+  const unlock = lockInstance(data.file);
+  try {
+    const database = openDatabase(data.file, data);
+    fillFilters(database.connection());
+    serve(database, unlock);
+    post({ kind: "ready", installationKey: database.installationKey });
+    systemClock.schedule(checkEveryMs, () => check(database));
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+} catch (error) {
+  post({ kind: "refused", failure: failureOf(toStoreError(error, `cannot open ${data.file}`)) });
+}

@@ -1,0 +1,142 @@
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Clock } from "../clock.ts";
+import { bloomMemory, createBloom } from "./bloom.ts";
+import { notADigest } from "./digest.ts";
+import { startWriter } from "./sqlite-client.ts";
+import type { Client } from "./sqlite-client.ts";
+import { StoreError } from "./store.ts";
+import type { Dedupe, Digest, KnownApps, Rejections, Store } from "./store.ts";
+
+/** How a SQLite store is opened. The bounds are for tests; absent = the default. */
+export interface SqliteOptions {
+  readonly clock: Clock;
+  readonly onFailure: (error: StoreError) => void;
+  readonly onHealth: (trouble: StoreError | undefined) => void;
+  readonly deadlineMs?: number;
+  readonly busyTimeoutMs?: number;
+  readonly maxWaiting?: number;
+  readonly maxWalBytes?: number;
+  readonly maxPages?: number;
+}
+
+/** Rows deleted in one commit when pruning. */
+const pruneRows = 1000;
+
+/**
+ * The store in one file. Two Bloom filters answer "surely unknown" without asking the thread, which is the answer on
+ * nearly every push.
+ * @throws StoreError (as a rejection) with the reason why the file cannot be the store
+ */
+export async function openSqliteStore(file: string, options: SqliteOptions): Promise<Store> {
+  const rejectionFilter = bloomMemory();
+  const dedupeFilter = bloomMemory();
+  const client = await startWriter(
+    {
+      file: locate(file),
+      busyTimeoutMs: options.busyTimeoutMs ?? 750,
+      maxWalBytes: options.maxWalBytes ?? 64 * 2 ** 20,
+      ...(options.maxPages === undefined ? {} : { maxPages: options.maxPages }),
+      rejectionFilter,
+      dedupeFilter,
+    },
+    {
+      clock: options.clock,
+      deadlineMs: options.deadlineMs ?? 2000,
+      maxWaiting: options.maxWaiting ?? 10_000,
+      onFailure: options.onFailure,
+      onHealth: options.onHealth,
+    },
+  );
+  return {
+    durable: true,
+    installationKey: client.installationKey,
+    rejections: sqliteRejections(client, rejectionFilter),
+    dedupe: sqliteDedupe(client, dedupeFilter),
+    knownApps: sqliteKnownApps(client),
+    async prune(nowMs) {
+      for (let total = 0; ;) {
+        const deleted = await client.ask("pruneSome", { nowMs, maxRows: pruneRows });
+        total += deleted;
+        if (deleted === 0) return total;
+      }
+    },
+    close: () => client.close(),
+  };
+}
+
+/** The file's one true name: two names of one file must meet the same lock. */
+function locate(file: string): string {
+  const path = resolve(file);
+  if (existsSync(path)) {
+    if (!statSync(path).isFile()) throw new StoreError("unavailable", `${path} is not a file`);
+    return realpathSync(path);
+  }
+  const folder = dirname(path);
+  if (!existsSync(folder))
+    throw new StoreError("unavailable", `cannot create ${path}: its directory does not exist`);
+  return join(realpathSync(folder), basename(path));
+}
+
+function sqliteRejections(client: Client, memory: SharedArrayBuffer): Rejections {
+  const filter = createBloom(memory);
+  return {
+    find(app, device, nowMs) {
+      const problem = notADigest(device);
+      if (problem !== undefined) return Promise.reject(problem);
+      if (!client.closed && !filter.mayHave(device)) return undefined;
+      return client.ask("findRejection", { app, device, nowMs });
+    },
+    async put(app, device, verdict) {
+      check(device);
+      filter.add(device);
+      await client.ask("putRejection", { app, device, verdict });
+    },
+    async remove(app, device) {
+      check(device);
+      if (!client.closed && !filter.mayHave(device)) return;
+      await client.ask("removeRejection", { app, device });
+    },
+    count: (nowMs) => client.ask("countRejections", { nowMs }),
+  };
+}
+
+function sqliteDedupe(client: Client, memory: SharedArrayBuffer): Dedupe {
+  const filter = createBloom(memory);
+  return {
+    has(key, nowMs) {
+      const problem = notADigest(key);
+      if (problem !== undefined) return Promise.reject(problem);
+      if (!client.closed && !filter.mayHave(key)) return false;
+      return client.ask("hasDelivered", { key, nowMs });
+    },
+    async put(keys, keepUntilMs) {
+      check(...keys);
+      for (const key of keys) filter.add(key);
+      await client.ask("putDelivered", { keys, keepUntilMs });
+    },
+  };
+}
+
+function sqliteKnownApps(client: Client): KnownApps {
+  return {
+    all: () => client.ask("allKnownApps", {}),
+    update: (app, change) =>
+      client.ask("updateKnownApp", {
+        app,
+        lastConfiguredAtMs: change.lastConfiguredAtMs ?? null,
+        served: change.served ?? false,
+        succeededWith: change.succeededWith ?? null,
+        guardTrippedAtMs: change.guardTrippedAtMs,
+      }),
+    forget: (configuredBeforeMs) => client.ask("forgetKnownApps", { configuredBeforeMs }),
+  };
+}
+
+/** Throws in async methods, so that it is a rejection. */
+function check(...digests: readonly Digest[]): void {
+  for (const digest of digests) {
+    const problem = notADigest(digest);
+    if (problem !== undefined) throw problem;
+  }
+}
