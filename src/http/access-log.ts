@@ -1,0 +1,41 @@
+import type { Request, RequestHandler } from "express";
+import type { Clock } from "../clock.ts";
+import type { HttpObserver } from "./observer.ts";
+import type { RemoteAddress } from "./remote-address.ts";
+import { requestIdOf } from "./request-id.ts";
+
+/** What nginx logs for a caller that hung up first; never sent. */
+const callerHungUp = 499;
+
+/** Tells the observer of every request when it is over: answered, or left by its caller. */
+export function accessLog(
+  observer: HttpObserver,
+  clock: Clock,
+  remoteAddress: RemoteAddress,
+): RequestHandler {
+  return (req, res, next) => {
+    const startedMs = clock.monotonic();
+    // Read now: a closed socket has forgotten its peer.
+    const remote = remoteAddress(req);
+    res.once("close", () => {
+      const path = servedPath(req);
+      observer.accessed({
+        requestId: requestIdOf(res),
+        remote,
+        method: req.method,
+        ...(path === undefined ? {} : { path }),
+        httpVersion: req.httpVersion,
+        status: res.headersSent ? res.statusCode : callerHungUp,
+        bytes: res.headersSent && req.method !== "HEAD" ? Number(res.getHeader("Content-Length") ?? 0) : 0,
+        durationMs: clock.monotonic() - startedMs,
+      });
+    });
+    next();
+  };
+}
+
+/** The pattern of the route that Express chose, which holds nothing of the caller's. */
+function servedPath(req: Request): string | undefined {
+  const route = req.route as { readonly path?: unknown } | undefined;
+  return typeof route?.path === "string" ? route.path : undefined;
+}

@@ -1,0 +1,59 @@
+/** A door's own answer, a refusal included; the 404s and 405s around it are not among them (sygnal-compat 13). */
+export interface DoorAnswerEvent {
+  /** The door's name: `matrix`, … */
+  readonly door: string;
+  readonly status: number;
+  /** False when the request was refused before any push was made of it. */
+  readonly dispatched: boolean;
+  /** From the request's headers to the answer. Milliseconds. */
+  readonly durationMs: number;
+}
+
+/** One line of an access log. Holds no query, no header of the caller's and no path that is not ours (D14). */
+export interface AccessEvent {
+  readonly requestId: string;
+  /** The caller's address, behind trusted proxies the one they name. */
+  readonly remote: string;
+  readonly method: string;
+  /** The route that served it, parameters as `:name`; absent when nothing is served there. */
+  readonly path?: string;
+  readonly httpVersion: string;
+  /** 499 when the caller hung up before an answer. */
+  readonly status: number;
+  /** Of the answer's body. */
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
+/** What the listener tells whoever counts or logs. No method throws or waits. */
+export interface HttpObserver {
+  /** A door made pushes of a body. */
+  notificationReceived(door: string): void;
+  /** A request to a door began (1) or ended (-1). */
+  inFlight(door: string, change: 1 | -1): void;
+  answered(event: DoorAnswerEvent): void;
+  /** Any request ended, whatever it was for. */
+  accessed(event: AccessEvent): void;
+  /** What came was no complete HTTP request: refused with this status, or 0 when nothing could be written. */
+  unreadable(status: number): void;
+}
+
+/** Tells nobody. */
+export const silentHttpObserver: HttpObserver = {
+  notificationReceived() {},
+  inFlight() {},
+  answered() {},
+  accessed() {},
+  unreadable() {},
+};
+
+/** Tells each in turn. */
+export function combineHttpObservers(...observers: readonly HttpObserver[]): HttpObserver {
+  return {
+    notificationReceived: (door) => observers.forEach((o) => o.notificationReceived(door)),
+    inFlight: (door, change) => observers.forEach((o) => o.inFlight(door, change)),
+    answered: (event) => observers.forEach((o) => o.answered(event)),
+    accessed: (event) => observers.forEach((o) => o.accessed(event)),
+    unreadable: (status) => observers.forEach((o) => o.unreadable(status)),
+  };
+}

@@ -1,0 +1,45 @@
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
+
+/** The address of whoever sent a request, `-` when it is no longer known. */
+export type RemoteAddress = (req: IncomingMessage) => string;
+
+/**
+ * Reads `X-Forwarded-For` only when the peer is one of the trusted proxies (CIDRs or addresses), from the right,
+ * past every trusted hop: what stands left of the first stranger may be forged (reliability H26). An entry that is no
+ * address or CIDR is a bug of the configuration check and throws.
+ */
+export function createRemoteAddress(trustedProxies: readonly string[]): RemoteAddress {
+  const trusted = new BlockList();
+  for (const entry of trustedProxies) addTo(trusted, entry);
+  const isTrusted = (address: string): boolean =>
+    trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return (req) => {
+    const peer = plain(req.socket.remoteAddress ?? "");
+    if (isIP(peer) === 0) return "-";
+    const forwarded = req.headers["x-forwarded-for"];
+    if (forwarded === undefined || trustedProxies.length === 0 || !isTrusted(peer)) return peer;
+    let nearest = peer;
+    const hops = (typeof forwarded === "string" ? forwarded : forwarded.join(",")).split(",");
+    for (let i = hops.length - 1; i >= 0; i -= 1) {
+      const hop = plain((hops[i] ?? "").trim());
+      if (isIP(hop) === 0) break;
+      nearest = hop;
+      if (!isTrusted(hop)) break;
+    }
+    return nearest;
+  };
+}
+
+function addTo(list: BlockList, entry: string): void {
+  const [address = "", bits] = entry.split("/");
+  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+  if (bits === undefined) list.addAddress(address, family);
+  else list.addSubnet(address, Number(bits), family);
+}
+
+/** An IPv4 caller of a dual-stack socket shows up as `::ffff:a.b.c.d`. */
+function plain(address: string): string {
+  const lower = address.toLowerCase();
+  return lower.startsWith("::ffff:") && lower.includes(".") ? lower.slice(7) : lower;
+}

@@ -1,0 +1,26 @@
+import type { IncomingMessage } from "node:http";
+import { createRemoteAddress } from "../../src/http/remote-address.ts";
+
+function request(peer: string | undefined, forwarded?: string): IncomingMessage {
+  const headers = forwarded === undefined ? {} : { "x-forwarded-for": forwarded };
+  return { socket: { remoteAddress: peer }, headers } as unknown as IncomingMessage;
+}
+
+describe("the caller's address", () => {
+  it.each([
+    ["no proxy is trusted", [], "198.51.100.1", "203.0.113.9", "198.51.100.1"],
+    ["the peer is a stranger", ["10.0.0.0/8"], "198.51.100.1", "203.0.113.9", "198.51.100.1"],
+    ["the peer is trusted", ["10.0.0.0/8"], "10.1.1.1", "203.0.113.9", "203.0.113.9"],
+    ["the peer is trusted and says nothing", ["10.0.0.0/8"], "10.1.1.1", undefined, "10.1.1.1"],
+    ["a forged entry stands left", ["10.0.0.0/8"], "10.1.1.1", "1.2.3.4, 203.0.113.9", "203.0.113.9"],
+    ["trusted hops follow", ["10.0.0.0/8"], "10.1.1.1", "203.0.113.9, 10.2.2.2", "203.0.113.9"],
+    ["all hops are trusted", ["0.0.0.0/0"], "10.1.1.1", "203.0.113.9, 10.2.2.2", "203.0.113.9"],
+    ["rubbish stands left", ["10.0.0.0/8"], "10.1.1.1", "<script>, 10.2.2.2", "10.2.2.2"],
+    ["only rubbish came", ["10.0.0.0/8"], "10.1.1.1", ",,;", "10.1.1.1"],
+    ["the peer is IPv4 in IPv6", ["10.0.0.0/8"], "::ffff:10.1.1.1", "2001:db8::1", "2001:db8::1"],
+    ["one address is trusted", ["2001:DB8::5"], "2001:db8::5", "203.0.113.9", "203.0.113.9"],
+    ["the connection is gone", ["10.0.0.0/8"], undefined, "203.0.113.9", "-"],
+  ])("when %s", (_title, trusted, peer, forwarded, address) => {
+    expect(createRemoteAddress(trusted)(request(peer, forwarded))).toBe(address);
+  });
+});
