@@ -1,0 +1,68 @@
+import { once } from "node:events";
+import { Command, InvalidArgumentError } from "commander";
+import { startSimulators } from "../simulator/index.ts";
+import { phoneLine } from "../simulator/phone-line.ts";
+import { tokenPrefixes } from "../simulator/script.ts";
+import { writeWorkspace } from "../simulator/workspace.ts";
+
+interface SimOptions {
+  readonly host: string;
+  readonly apnsPort: number;
+  readonly fcmPort: number;
+  readonly controlPort: number;
+  readonly dir?: string;
+  readonly quiet?: true;
+}
+
+/** `signalbox sim`: runs the fake upstreams until SIGINT or SIGTERM. */
+export function simCommand(): Command {
+  return new Command("sim")
+    .description("run simulators of APNs and FCM, and print what each phone gets")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--apns-port <port>", "port of APNs; 0 takes a free one", port, 0)
+    .option("--fcm-port <port>", "port of FCM and its OAuth endpoint; 0 takes a free one", port, 0)
+    .option("--control-port <port>", "port of the control server; 0 takes a free one", port, 0)
+    .option("--dir <directory>", "write credentials and a sygnal.yaml that uses the simulators there")
+    .option("--quiet", "do not print what the phones get")
+    .addHelpText("after", () => `\nTokens that begin so get a fixed answer (APNs, FCM):\n${prefixTable()}`)
+    .action(run);
+}
+
+/** The documented token prefixes as lines of text. */
+export function prefixTable(): string {
+  return tokenPrefixes
+    .map(({ apns, fcm, meaning }) => `  ${apns.padEnd(6)}${fcm.padEnd(10)}${meaning}\n`)
+    .join("");
+}
+
+async function run(options: SimOptions): Promise<void> {
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const { host, apnsPort, fcmPort, controlPort } = options;
+  const simulators = await startSimulators({
+    host,
+    apnsPort,
+    fcmPort,
+    controlPort,
+    tokenPrefixes: true,
+    recordCapacity: 1000,
+  });
+  try {
+    if (options.quiet !== true) simulators.recorder.listen((request) => print(phoneLine(request)));
+    print(`apns     ${simulators.apns.url}`);
+    print(`fcm      ${simulators.fcm.url}`);
+    print(`oauth    ${simulators.fcm.tokenUri}`);
+    print(`control  ${simulators.control?.url ?? ""}`);
+    if (options.dir !== undefined)
+      print(`config   ${(await writeWorkspace(simulators, options.dir)).config}`);
+    await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+  } finally {
+    await simulators.stop();
+  }
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535)
+    throw new InvalidArgumentError("a port is a number from 0 to 65535.");
+  return value;
+}
