@@ -1,0 +1,47 @@
+# The gateway's image: a Node binary, dist/ and the production dependencies; no shell, no npm, no compiler.
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${NODE_IMAGE} AS manifests
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+
+FROM manifests AS build
+RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+FROM manifests AS dependencies
+# The optional dependencies are Node itself, which the image has already.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
+  && mkdir /data
+
+FROM ${BASE_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="signalbox" \
+      org.opencontainers.image.description="A push gateway that keeps what it promises; a drop-in for Sygnal" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+ENV NODE_ENV=production
+
+COPY --from=build /usr/local/bin/node /usr/local/bin/node
+COPY --from=dependencies /app/node_modules /app/node_modules
+COPY --from=build /app/dist /app/dist
+COPY package.json LICENSE /app/
+COPY bin /app/bin
+# Everything above belongs to root. The state, and the configuration unless SYGNAL_CONF says otherwise, live here.
+COPY --from=dependencies --chown=65532:65532 /data /data
+VOLUME /data
+WORKDIR /data
+
+USER 65532:65532
+# The listener's default is 127.0.0.1; in a container set http.bind_addresses to ['0.0.0.0'].
+EXPOSE 5000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --start-period=25s --interval=15s --timeout=5s \
+  CMD ["/usr/local/bin/node", "-e", "fetch('http://127.0.0.1:5000/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["/usr/local/bin/node", "/app/bin/signalbox.js"]
+CMD ["serve"]
