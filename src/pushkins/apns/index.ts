@@ -1,0 +1,218 @@
+import { createHash } from "node:crypto";
+import type { Dropped, Rejected } from "../../core/outcome.ts";
+import {
+  definePushkin,
+  type Attempt,
+  type AttemptContext,
+  type Message,
+  type Pushkin,
+  type PushkinDeps,
+} from "../../core/pushkin.ts";
+import type { Push } from "../../core/push.ts";
+import { outcomeWithoutAnswer } from "../net-outcome.ts";
+import { ApnsClient, type ApnsResult } from "./client.ts";
+import { ApnsConfig, apnsWarnings, checkApns, type ApnsOptions } from "./config.ts";
+import { loadCredentials, type ApnsCredentials } from "./credentials.ts";
+import { deviceTokenHex } from "./device-token.ts";
+import { renderMatrix } from "./matrix.ts";
+import { apnsVerdict, type Verdict } from "./outcome.ts";
+import { fitPayloads, leanPayload, MAX_PAYLOAD_BYTES, MAX_VOIP_PAYLOAD_BYTES } from "./payload.ts";
+
+const PRODUCTION = "https://api.push.apple.com";
+const SANDBOX = "https://api.sandbox.push.apple.com";
+/** A ring is worthless after that, however long its door would wait (apns.md 8, G-22). */
+const VOIP_LIFE_MS = 30_000;
+
+type Environment = "production" | "sandbox";
+
+/** What was decided at rendering beside the payload. */
+interface ApnsMessage extends Message {
+  readonly environment: Environment;
+  readonly pushType: string;
+  readonly priority: number;
+  readonly collapseId?: string;
+}
+
+/** Apple's push service (apns.md). */
+export const apns = definePushkin({
+  types: ["apns"],
+  config: ApnsConfig,
+  check: checkApns,
+  warnings: apnsWarnings,
+  create: async (name, config, deps) =>
+    new ApnsPushkin(name, config, await loadCredentials(config, deps), deps),
+});
+
+class ApnsPushkin implements Pushkin {
+  readonly name: string;
+  readonly type = "apns";
+  readonly fingerprint: string;
+  readonly certificateExpiresAtMs?: number;
+  readonly #config: ApnsOptions;
+  readonly #credentials: ApnsCredentials;
+  readonly #deps: PushkinDeps;
+  readonly #clients = new Map<Environment, ApnsClient>();
+  /** Some push was taken with these credentials: a later refusal of the token is the connection's fault. */
+  #proven = false;
+
+  constructor(name: string, config: ApnsOptions, credentials: ApnsCredentials, deps: PushkinDeps) {
+    this.name = name;
+    this.#config = config;
+    this.#credentials = credentials;
+    this.#deps = deps;
+    if (credentials.expiresAtMs !== undefined) this.certificateExpiresAtMs = credentials.expiresAtMs;
+    this.fingerprint = [credentials.fingerprint, credentials.apnsTopic, this.#originOf(config.platform)].join(
+      " ",
+    );
+  }
+
+  render(push: Push): ApnsMessage | Rejected | Dropped {
+    const config = this.#config;
+    const to = deviceTokenHex(
+      push.pushkey,
+      config.convert_device_token_to_hex ? config.token_encoding : "hex",
+    );
+    if (to === undefined) return { kind: "rejected", reason: "invalid-pushkey" };
+    const isVoip = config.push_type === "voip";
+    const payloads = renderMatrix(push.content, {
+      sendBadgeCounts: config.send_badge_counts,
+      // Each VoIP push rings (apns.md 8): a count must not.
+      countsPushes: config.counts_pushes && !isVoip,
+    });
+    if ("kind" in payloads) return payloads;
+    const fitted = fitPayloads(payloads, isVoip ? MAX_VOIP_PAYLOAD_BYTES : MAX_PAYLOAD_BYTES);
+    if (fitted === undefined) return { kind: "dropped", reason: "too-large" };
+    const pushType = config.push_type ?? fitted.pushType;
+    const collapseId = collapseIdOf(push, config.collapse);
+    return {
+      body: fitted.body,
+      to,
+      environment: push.environment ?? config.platform,
+      pushType,
+      priority: priorityOf(push, pushType),
+      ...(collapseId === undefined ? {} : { collapseId }),
+    };
+  }
+
+  async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
+    const apnsMessage = message as ApnsMessage;
+    const first = await this.#send(apnsMessage, message.body, context);
+    const repeat = await this.#prepareRepeat(first, message.body, context);
+    if (repeat === undefined) return this.#finish(first);
+    return this.#finish(await this.#send(apnsMessage, repeat, context));
+  }
+
+  waiting(): number {
+    return [...this.#clients.values()].reduce((sum, client) => sum + client.waiting(), 0);
+  }
+
+  async close(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.close(signal)));
+  }
+
+  async #send(message: ApnsMessage, body: string, context: AttemptContext): Promise<Sent> {
+    const result = await this.#client(message.environment).send(
+      { deviceToken: message.to, headers: this.#headers(message, context), body },
+      context.signal,
+    );
+    if (result.kind !== "answer") return { result };
+    const verdict = apnsVerdict(result.answer, context.push.pushkeyTsMs);
+    if (verdict.outcome.kind === "delivered") this.#proven = true;
+    return { result, verdict };
+  }
+
+  /** Does what the answer asks for; the body of an immediate repeat, or undefined when the answer is the outcome. */
+  async #prepareRepeat(
+    { result, verdict }: Sent,
+    body: string,
+    context: AttemptContext,
+  ): Promise<string | undefined> {
+    if (verdict === undefined || result.kind !== "answer") return undefined;
+    const { session } = result;
+    switch (verdict.reaction) {
+      case "done":
+      case "retire":
+        return undefined;
+      case "retire-and-repeat":
+        session.retire();
+        break;
+      case "repeat-if-proven":
+        if (!this.#proven) return undefined;
+        session.retire();
+        break;
+      case "renew-and-repeat":
+        session.retire();
+        await this.#credentials.token?.renew(session.state.jwt);
+        break;
+      case "shrink-and-repeat":
+        return context.signal.aborted ? undefined : leanPayload(body);
+    }
+    return context.signal.aborted ? undefined : body;
+  }
+
+  #finish({ result, verdict }: Sent): Attempt {
+    if (verdict !== undefined && result.kind === "answer") {
+      // The repeat, when there was one, met the same: a connection that Apple dislikes is not used again.
+      if (verdict.reaction !== "done" && verdict.reaction !== "shrink-and-repeat") result.session.retire();
+      return { outcome: verdict.outcome, queueMs: result.queueMs };
+    }
+    if (result.kind === "answer") throw new Error("an answer without a verdict");
+    // A GOAWAY with a reason about credentials comes without any answer (apns.md 5, apns2 #117).
+    const outcome = outcomeWithoutAnswer(result);
+    const refused = /Certificate|ProviderToken|Topic/.test(result.detail ?? "");
+    return {
+      outcome: refused ? { ...outcome, reason: "credentials", alarm: true } : outcome,
+      queueMs: result.queueMs,
+    };
+  }
+
+  #headers(message: ApnsMessage, { push }: AttemptContext): Readonly<Record<string, string>> {
+    const nowMs = this.#deps.clock.now();
+    const expiresAtMs =
+      message.pushType === "voip" ? Math.min(push.expiresAtMs, nowMs + VOIP_LIFE_MS) : push.expiresAtMs;
+    return {
+      "apns-id": push.id,
+      "apns-topic": this.#credentials.apnsTopic,
+      "apns-push-type": message.pushType,
+      "apns-priority": String(message.priority),
+      "apns-expiration": String(Math.floor(expiresAtMs / 1_000)),
+      ...(message.collapseId === undefined ? {} : { "apns-collapse-id": message.collapseId }),
+    };
+  }
+
+  #client(environment: Environment): ApnsClient {
+    let client = this.#clients.get(environment);
+    if (client === undefined) {
+      client = new ApnsClient(new URL(this.#originOf(environment)), this.#credentials, this.#deps);
+      this.#clients.set(environment, client);
+    }
+    return client;
+  }
+
+  /** `endpoint` stands for both environments, `sandbox_endpoint` for the one (design, Settled points). */
+  #originOf(environment: Environment): string {
+    const { endpoint, sandbox_endpoint: sandboxEndpoint } = this.#config;
+    if (environment === "sandbox") return sandboxEndpoint ?? endpoint ?? SANDBOX;
+    return endpoint ?? PRODUCTION;
+  }
+}
+
+/** One request and what became of it; no verdict when there was no answer. */
+interface Sent {
+  readonly result: ApnsResult;
+  readonly verdict?: Verdict;
+}
+
+/** apns.md 2: a background push must be 5, a call 10; else as the sender has it. */
+function priorityOf(push: Push, pushType: string): number {
+  if (pushType === "background") return 5;
+  if (pushType === "voip" || pushType === "pushtotalk") return 10;
+  return push.priority === "low" ? 5 : 10;
+}
+
+/** What this push replaces on the device; hashed to fit into Apple's 64 bytes. A badge replaces a badge (P2). */
+function collapseIdOf({ content, dedupeOn }: Push, collapse: ApnsOptions["collapse"]): string | undefined {
+  if (content.form === "counts") return "badge";
+  const group = collapse === "room" ? content.roomId : collapse === "event" ? dedupeOn : undefined;
+  return group === undefined ? undefined : createHash("sha256").update(group).digest("base64url");
+}

@@ -1,0 +1,124 @@
+import type { Dropped, Rejected, Retryable } from "../../core/outcome.ts";
+import {
+  definePushkin,
+  type Attempt,
+  type AttemptContext,
+  type Message,
+  type Pushkin,
+  type PushkinDeps,
+} from "../../core/pushkin.ts";
+import type { Push } from "../../core/push.ts";
+import { TokenError } from "../../upstream/cached-token.ts";
+import { outcomeWithoutAnswer } from "../net-outcome.ts";
+import { FcmClient, type FcmResult } from "./client.ts";
+import { FcmConfig, fcmWarnings, checkFcm, type FcmOptions } from "./config.ts";
+import { loadCredentials, type FcmCredentials } from "./credentials.ts";
+import { renderMatrix } from "./matrix.ts";
+import { configuredTtlSeconds, messageBody, withTtl } from "./message.ts";
+import { fcmVerdict, type Verdict } from "./outcome.ts";
+
+const GOOGLE = "https://fcm.googleapis.com";
+const CREDENTIALS_WAIT_MS = 30_000;
+
+/** Firebase Cloud Messaging (fcm.md). */
+export const fcm = definePushkin({
+  types: ["gcm", "fcm"],
+  config: FcmConfig,
+  check: checkFcm,
+  warnings: fcmWarnings,
+  create: async (name, config, deps) =>
+    new FcmPushkin(name, config, await loadCredentials(config, deps), deps),
+});
+
+class FcmPushkin implements Pushkin {
+  readonly name: string;
+  // Both spellings of the type: metrics and dashboards know Sygnal's.
+  readonly type = "gcm";
+  readonly fingerprint: string;
+  readonly #config: FcmOptions;
+  readonly #credentials: FcmCredentials;
+  readonly #deps: PushkinDeps;
+  readonly #client: FcmClient;
+  readonly #ttlSeconds: number | undefined;
+
+  constructor(name: string, config: FcmOptions, credentials: FcmCredentials, deps: PushkinDeps) {
+    this.name = name;
+    this.#config = config;
+    this.#credentials = credentials;
+    this.#deps = deps;
+    this.#ttlSeconds = configuredTtlSeconds(config.fcm_options);
+    const origin = new URL(config.endpoint ?? GOOGLE);
+    const projectId = config.project_id ?? "";
+    this.fingerprint = [credentials.fingerprint, projectId, origin.origin].join(" ");
+    this.#client = new FcmClient({
+      origin,
+      projectId,
+      tls: credentials.tls,
+      accessToken: credentials.accessToken,
+      deps,
+    });
+  }
+
+  render(push: Push): Message | Rejected | Dropped {
+    const config = this.#config;
+    const to = push.pushkey.toWellFormed().replaceAll("\0", "");
+    if (to === "") return { kind: "rejected", reason: "invalid-pushkey" };
+    const data = renderMatrix(push, push.content, {
+      sendBadgeCounts: config.send_badge_counts,
+      countsPushes: config.counts_pushes,
+      layout: config.payload_layout,
+    });
+    if ("kind" in data) return data;
+    return { body: messageBody(config.fcm_options, data, to, push.priority), to };
+  }
+
+  async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
+    const first = await this.#send(message, context);
+    if (!("answer" in first) || first.verdict.reaction === "done") return finish(first);
+    this.#credentials.accessToken.invalidate(first.accessToken);
+    return finish(context.signal.aborted ? first : await this.#send(message, context));
+  }
+
+  waiting(): number {
+    return this.#client.waiting();
+  }
+
+  close(signal: AbortSignal): Promise<void> {
+    return this.#client.close(signal);
+  }
+
+  async #send(message: Message, { push, signal }: AttemptContext): Promise<Sent> {
+    const remainingSeconds = Math.floor((push.expiresAtMs - this.#deps.clock.now()) / 1_000);
+    let result: FcmResult;
+    try {
+      result = await this.#client.send(withTtl(message.body, remainingSeconds, this.#ttlSeconds), signal);
+    } catch (error) {
+      if (error instanceof TokenError) return { outcome: withoutAccessToken(error) };
+      throw error;
+    }
+    if (result.kind !== "answer") return { outcome: outcomeWithoutAnswer(result), queueMs: result.queueMs };
+    return { ...result, verdict: fcmVerdict(result.answer) };
+  }
+}
+
+/** What one request came to: FCM's answer, or why there is none. */
+type Sent =
+  | (Extract<FcmResult, { kind: "answer" }> & { readonly verdict: Verdict })
+  | { readonly outcome: Retryable; readonly queueMs?: number };
+
+function finish(sent: Sent): Attempt {
+  const outcome = "verdict" in sent ? sent.verdict.outcome : sent.outcome;
+  return { outcome, ...(sent.queueMs === undefined ? {} : { queueMs: sent.queueMs }) };
+}
+
+/** fcm.md 1: a refused assertion is the operator's matter, a silent token endpoint may come back. */
+function withoutAccessToken(error: TokenError): Retryable {
+  const refused = error.kind === "refused";
+  return {
+    kind: "retryable",
+    reason: refused ? "credentials" : "connect",
+    ...(refused ? { retryAfterMs: CREDENTIALS_WAIT_MS } : {}),
+    alarm: true,
+    detail: error.message,
+  };
+}
