@@ -209,7 +209,7 @@ describe("CoreDispatcher", () => {
     });
 
     it("takes the upstream's own time of death for the comparison", async () => {
-      const core = setUp([{ ...gone, sinceMs: NOON - DAY_MS } as Outcome, delivered]);
+      const core = setUp([{ ...gone, sinceMs: NOON - DAY_MS }, delivered]);
       await core.one(push({ pushkeyTsMs: NOON - 2 * DAY_MS }));
       expect(await core.one(push({ pushkeyTsMs: NOON - DAY_MS + 1 }))).toEqual(delivered);
     });

@@ -1,0 +1,99 @@
+import { Command } from "commander";
+import { systemClock } from "../clock.ts";
+import { loadConfig } from "../config/load.ts";
+import { formatProblem } from "../config/problem.ts";
+import type { Config } from "../config/schema.ts";
+import { Gateway, StartError } from "../gateway.ts";
+import { errorFields } from "../log.ts";
+import { createLog, type ClosableLog } from "../log/create-log.ts";
+import { logOptionsFrom } from "../log/setup.ts";
+import { pushkinTypes } from "../pushkins/index.ts";
+import { configFile } from "./config-file.ts";
+
+/** `signalbox serve`: runs the gateway in the foreground until SIGTERM or SIGINT. */
+export function serveCommand(): Command {
+  return new Command("serve")
+    .description("run the gateway in the foreground")
+    .option("-c, --config <file>", "the configuration (default: $SYGNAL_CONF, else sygnal.yaml)")
+    .addHelpText(
+      "after",
+      "\nSIGTERM finishes what is under way and exits 0; a second one ends at once. Exits 1 when it cannot start.",
+    )
+    .action((flags: { config?: string }) => serve(configFile(flags.config, process.env)));
+}
+
+async function serve(file: string): Promise<void> {
+  const loaded = await loadConfig({ path: file, env: process.env, pushkinTypes });
+  for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const { config } = loaded;
+  const log = openLog(config, file);
+  const end = endOfProcess(log);
+  // From here on a signal is heard, also one that comes in the middle of the start.
+  const stopAsked = firstSignal();
+  let gateway: Gateway;
+  try {
+    gateway = await Gateway.create({ config, clock: systemClock, log, onFatal: end });
+    await gateway.start();
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`${file}: ${error.message}\n`);
+    await log.close();
+    process.exitCode = 1;
+    return;
+  }
+  await stop(gateway, await stopAsked, config, log);
+}
+
+function openLog(config: Config, file: string): ClosableLog {
+  const { options, warnings } = logOptionsFrom(config.log.setup);
+  for (const warning of warnings) process.stderr.write(`warning: ${file}: ${warning}\n`);
+  // A person reads a terminal; everything else gets JSON unless the setup says otherwise.
+  const readable = options.destinations === undefined && process.stderr.isTTY;
+  return createLog({ ...options, ...(readable ? { format: "text" } : {}) });
+}
+
+/** A bug that nobody caught leaves no state to trust: the process ends, and what was promised is in the store (PR10). */
+function endOfProcess(log: ClosableLog): (what: string) => void {
+  const end = (what: string, error?: unknown): void => {
+    log.error(what, error === undefined ? {} : errorFields(error));
+    process.exitCode = 1;
+    // The log gets a moment to get out, and no more.
+    void log.close().finally(() => process.exit(1));
+    setTimeout(() => process.exit(1), 900).unref();
+  };
+  process.on("uncaughtException", (error) => end("an error that nobody caught ends the gateway", error));
+  process.on("unhandledRejection", (error) => end("a rejection that nobody caught ends the gateway", error));
+  return (what) => end(what);
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+  });
+}
+
+/** Ends the process when the gateway has stopped in order, or at once on a second signal. */
+async function stop(
+  gateway: Gateway,
+  signal: NodeJS.Signals,
+  config: Config,
+  log: ClosableLog,
+): Promise<void> {
+  log.info("stopping", { signal });
+  for (const second of ["SIGTERM", "SIGINT"] as const) {
+    process.on(second, () => {
+      log.warn("stopping at once", { signal: second });
+      process.exit(0);
+    });
+  }
+  // Whoever presses Ctrl-C is not a load balancer that needs time to look elsewhere.
+  await gateway.stop({ drainMs: signal === "SIGTERM" ? config.delivery.drain_delay : 0 });
+  log.info("stopped");
+  await log.close();
+  process.exit(0);
+}

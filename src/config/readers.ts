@@ -1,0 +1,167 @@
+import { isIP } from "node:net";
+import { normaliseCidr } from "./cidr.ts";
+import { parseDuration } from "./durations.ts";
+import { weakness } from "./weak-secret.ts";
+
+/** What a reader made of a value, or the rest of a sentence that begins with the value's path. Never the value. */
+export type Reading = { readonly value: unknown } | { readonly problem: string };
+
+/** A form of value that a JSON type cannot say. */
+export interface Reader {
+  /** What an editor checks instead: plain JSON Schema. */
+  readonly schema: Readonly<Record<string, unknown>>;
+  read(value: unknown): Reading;
+}
+
+/** So many things in so long a time; capacity and refill of a token bucket. */
+export interface Rate {
+  readonly count: number;
+  /** Milliseconds. */
+  readonly window: number;
+}
+
+const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.?$/;
+const RATE = /^(\d{1,9})\s*\/\s*(s|m|h|d)$/;
+
+/** The readers by the name that a schema's `reads` annotation gives. */
+export const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  [
+    "duration",
+    {
+      schema: { type: ["string", "number"], pattern: "^\\d+(\\.\\d+)?(ms|s|m|h|d)?$", minimum: 0 },
+      read(value) {
+        const ms = parseDuration(value);
+        if (ms !== undefined) return { value: ms };
+        return { problem: "must be a duration such as 500ms, 5s, 10m, 24h or 30d, or a number of seconds" };
+      },
+    },
+  ],
+  [
+    // Sygnal converts what it finds, so "5000" in quotes is a port as well.
+    "port",
+    {
+      schema: { type: ["integer", "string"], pattern: "^\\d{1,5}$", minimum: 0, maximum: 65535 },
+      read(value) {
+        const port = typeof value === "string" && /^\s*\d{1,5}\s*$/.test(value) ? Number(value) : value;
+        if (typeof port === "number" && Number.isInteger(port) && port >= 0 && port <= 65535)
+          return { value: port };
+        return { problem: "must be a port number from 0 to 65535" };
+      },
+    },
+  ],
+  [
+    // An empty address means every interface, in Sygnal and in whatever it hands the address to.
+    "bind_address",
+    {
+      schema: { type: "string" },
+      read(value) {
+        if (value === "") return { value: "0.0.0.0" };
+        if (
+          typeof value === "string" &&
+          (isIP(value) !== 0 || (HOST_NAME.test(value) && !/^[\d.]+$/.test(value)))
+        ) {
+          return { value };
+        }
+        return {
+          problem: "must be an IP address such as 127.0.0.1 or '::1', in quotes when it begins with a colon",
+        };
+      },
+    },
+  ],
+  [
+    "cidr",
+    {
+      schema: { type: "string" },
+      read(value) {
+        const cidr = typeof value === "string" ? normaliseCidr(value) : undefined;
+        return cidr === undefined
+          ? { problem: "must be a block of addresses such as 10.0.0.0/8" }
+          : { value: cidr };
+      },
+    },
+  ],
+  [
+    "base_url",
+    {
+      schema: { type: "string", format: "uri" },
+      read(value) {
+        const url = parseUrl(value);
+        if (
+          url === undefined ||
+          (url.protocol !== "https:" && url.protocol !== "http:") ||
+          url.hostname === ""
+        ) {
+          return { problem: "must be a URL such as https://localhost:2197" };
+        }
+        if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+          return { problem: "must be a URL without user, query and fragment" };
+        }
+        return { value: url.href.replace(/\/+$/, "") };
+      },
+    },
+  ],
+  ["proxy_url", { schema: { type: "string" }, read: readProxyUrl }],
+  ["store_url", { schema: { type: "string" }, read: readStoreUrl }],
+  [
+    "rate",
+    {
+      schema: { anyOf: [{ type: "string", pattern: RATE.source }, { enum: ["off", false] }] },
+      read(value) {
+        if (value === false || value === "off") return { value: null };
+        const match = typeof value === "string" ? RATE.exec(value.trim()) : null;
+        const window = parseDuration(`1${match?.[2] ?? ""}`);
+        if (match === null || window === undefined || Number(match[1]) < 1) {
+          return { problem: "must be a rate such as 50/s, 600/m or 5000/h, or off" };
+        }
+        return { value: { count: Number(match[1]), window } satisfies Rate };
+      },
+    },
+  ],
+  [
+    "strong_secret",
+    {
+      schema: { type: "string", minLength: 32 },
+      read(value) {
+        if (typeof value !== "string") return { problem: "must be a string" };
+        const problem = weakness(value, 32);
+        return problem === undefined ? { value } : { problem };
+      },
+    },
+  ],
+  // Sygnal asks for YAML's `true` itself; anything else is off (sygnal-compat 2.3).
+  ["exactly_true", { schema: { type: "boolean" }, read: (value) => ({ value: value === true }) }],
+  ["truthy", { schema: { type: "boolean" }, read: (value) => ({ value: isTruthy(value) }) }],
+]);
+
+/** Sygnal's proxy rules: http only, and a host; the URL may hold a password, so it is never repeated. */
+function readProxyUrl(value: unknown): Reading {
+  const url = parseUrl(value);
+  if (typeof value !== "string" || url === undefined || url.hostname === "") {
+    return { problem: "must be http://[user:password@]host[:port], with scheme and host" };
+  }
+  return url.protocol === "http:"
+    ? { value }
+    : { problem: "must begin with http://, other proxies are not supported" };
+}
+
+function readStoreUrl(value: unknown): Reading {
+  const problem = "must be sqlite:FILE, postgresql://… or memory:";
+  if (typeof value !== "string") return { problem };
+  // Unquoted, YAML takes the colon at the end for a key's.
+  if (value === "memory") return { value: "memory:" };
+  if (value === "memory:" || /^sqlite:(?!\/\/).+$/.test(value)) return { value };
+  const url = parseUrl(value);
+  return url !== undefined && /^postgres(?:ql)?:$/.test(url.protocol) ? { value } : { problem };
+}
+
+function parseUrl(value: unknown): URL | undefined {
+  return typeof value === "string" ? (URL.parse(value) ?? undefined) : undefined;
+}
+
+/** Python's truth: empty text, list and mapping, zero and null are false (sygnal-compat 19). */
+function isTruthy(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (typeof value === "object" && value !== null)
+    return value instanceof Date || Object.keys(value).length > 0;
+  return Boolean(value);
+}

@@ -1,0 +1,88 @@
+import { Type } from "@sinclair/typebox";
+import type { Static } from "@sinclair/typebox";
+import { DeliveryConfig, LimitsConfig, OutboxConfig, RejectionsConfig } from "../core/config.ts";
+import type { PushkinType } from "../core/pushkin.ts";
+import { MatrixConfig } from "../doors/matrix/config.ts";
+import { AdminConfig, checkAdmin, checkHttp, HttpConfig } from "../http/config.ts";
+import { LogConfig } from "../log-config.ts";
+import { checkMetrics, MetricsConfig, TracingConfig } from "../metrics/config.ts";
+import { StoreConfig } from "../store/config.ts";
+import { OutboundConfig, ProxyConfig, UpstreamConfig } from "../upstream/config.ts";
+import type { Finding } from "./problem.ts";
+
+/**
+ * The whole file but `apps`, whose entries are validated by their types' schemas. A section is one line here; unknown
+ * keys beside them warn, as in Sygnal.
+ */
+export const RootConfig = Type.Object(
+  {
+    http: HttpConfig,
+    admin: AdminConfig,
+    log: LogConfig,
+    metrics: MetricsConfig,
+    tracing: TracingConfig,
+    proxy: ProxyConfig,
+    store: StoreConfig,
+    delivery: DeliveryConfig,
+    rejections: RejectionsConfig,
+    limits: LimitsConfig,
+    outbox: OutboxConfig,
+    outbound: OutboundConfig,
+    upstream: UpstreamConfig,
+    matrix: MatrixConfig,
+    workers: Type.Integer({
+      default: 1,
+      minimum: 1,
+      maximum: 64,
+      description: "Threads that serve requests.",
+    }),
+    strict_permissions: Type.Boolean({
+      default: false,
+      description: "Refuse to start when others can read this file or a key; false: warn.",
+    }),
+  },
+  { unknown_keys: "warn", also_known: "apps" },
+);
+
+/** One entry of `apps`. */
+export interface AppConfig {
+  readonly type: PushkinType;
+  /** Validated by `type.config` and with its defaults. */
+  readonly options: Static<PushkinType["config"]>;
+}
+
+/** Everything but `apps`, as the file has it with defaults; durations in milliseconds. */
+export type Settings = Static<typeof RootConfig>;
+
+/** The configuration: frozen, validated, complete. The keys are the file's own; durations are milliseconds. */
+export type Config = DeepReadonly<Settings> & {
+  /** In file order, at least one. */
+  readonly apps: ReadonlyMap<string, AppConfig>;
+};
+
+/** Nothing in it can be assigned. */
+export type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T;
+
+/** What no section's schema can say, each with the sections it looks at: it runs when these are valid. */
+export const crossChecks: readonly {
+  readonly sections: readonly (keyof Settings)[];
+  check(settings: Settings): readonly Finding[] | Promise<readonly Finding[]>;
+}[] = [
+  { sections: ["http"], check: ({ http }) => checkHttp(http) },
+  { sections: ["admin"], check: ({ admin }) => checkAdmin(admin) },
+  { sections: ["metrics"], check: ({ metrics }) => checkMetrics(metrics) },
+  {
+    // Nothing can be promised without a store that survives (design, Settled points).
+    sections: ["delivery", "store"],
+    check({ delivery, store }) {
+      if (delivery.answer_within > 0 || store.url !== "memory:") return [];
+      const message =
+        "0 needs a store that survives a restart: with store.url memory: nothing can be promised";
+      return [{ path: ["delivery", "answer_within"], message }];
+    },
+  },
+];

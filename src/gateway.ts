@@ -1,0 +1,304 @@
+import { readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import type { Clock } from "./clock.ts";
+import type { Config } from "./config/schema.ts";
+import { AppRouter } from "./core/app-router.ts";
+import type { App } from "./core/app.ts";
+import { DedupeMemory } from "./core/dedupe.ts";
+import { Digests } from "./core/digest.ts";
+import { CoreDispatcher } from "./core/dispatcher.ts";
+import { Guard } from "./core/guard.ts";
+import { InFlight } from "./core/in-flight.ts";
+import { combineObservers } from "./core/observer.ts";
+import { Shared, type Pushkin } from "./core/pushkin.ts";
+import { RejectionMemory } from "./core/rejections.ts";
+import { RETIRED_APP_HOLD_MS, RetiredApps } from "./core/retired-apps.ts";
+import { frontDoors } from "./doors/index.ts";
+import { createApp } from "./http/app.ts";
+import { combineHttpObservers } from "./http/observer.ts";
+import { createHttpServer, type HttpServer, type TlsIdentity } from "./http/server.ts";
+import { createAccessLogObserver, createLogObserver } from "./log-observer.ts";
+import { errorFields } from "./log.ts";
+import type { ClosableLog } from "./log/create-log.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
+import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
+import { openStore } from "./store/open.ts";
+import type { KnownApp, Store } from "./store/store.ts";
+import { version } from "./version.ts";
+
+/** What a gateway is made from. */
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: ClosableLog;
+  /** Something broke that only a new process mends; the gateway should be stopped and the process end with 1. */
+  readonly onFatal: (what: string) => void;
+}
+
+/** Where a running gateway listens. */
+export interface Addresses {
+  readonly http: readonly AddressInfo[];
+  /** Port of the metrics listener; absent when it is off. */
+  readonly metricsPort?: number;
+}
+
+/** The start could not be made; the message is one line for the operator. */
+export class StartError extends Error {}
+
+/** A stop ends within this, whatever upstreams and callers do (P13). */
+const STOP_LIMIT_MS = 20_000;
+const HOUR_MS = 60 * 60 * 1_000;
+/** A wall clock that moved this far from the monotonic one is not believed before the next look (PR09). */
+const CLOCK_JUMP_MS = 60_000;
+
+/**
+ * The composition root: opens the store, builds a pushkin for each app, the dispatcher, the doors and the listeners,
+ * and takes them down in reverse. The only place that knows everyone.
+ */
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #store: Store;
+  readonly #metrics: Metrics;
+  readonly #apps: ReadonlyMap<string, App>;
+  readonly #dispatcher: CoreDispatcher;
+  readonly #server: HttpServer;
+  #metricsServer: MetricsServer | undefined;
+  #stopping = false;
+  #cancelUpkeep = (): void => {};
+
+  private constructor(parts: {
+    readonly options: GatewayOptions;
+    readonly store: Store;
+    readonly metrics: Metrics;
+    readonly apps: ReadonlyMap<string, App>;
+    readonly dispatcher: CoreDispatcher;
+    readonly tls: TlsIdentity | undefined;
+  }) {
+    const { clock, config, log } = parts.options;
+    this.#options = parts.options;
+    this.#store = parts.store;
+    this.#metrics = parts.metrics;
+    this.#apps = parts.apps;
+    this.#dispatcher = parts.dispatcher;
+    const httpObserver = combineHttpObservers(parts.metrics.httpObserver, createAccessLogObserver(log));
+    const { delivery, limits } = config;
+    const handler = createApp({
+      clock,
+      log,
+      observer: httpObserver,
+      dispatcher: parts.dispatcher,
+      doors: frontDoors({ matrix: { unifiedpushGateway: config.matrix.unifiedpush_gateway } }),
+      limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
+      lifetimesMs: delivery.expire_after,
+      answerWithinMs: delivery.answer_within,
+      isStopping: () => this.#stopping,
+      trustedProxies: config.http.trusted_proxies,
+    });
+    this.#server = createHttpServer({
+      handler,
+      clock,
+      observer: httpObserver,
+      ...(parts.tls === undefined ? {} : { tls: parts.tls }),
+    });
+  }
+
+  /** Builds everything and listens nowhere yet. Rejects with `StartError`. */
+  static async create(options: GatewayOptions): Promise<Gateway> {
+    const { config, clock, log } = options;
+    const store = await open(options);
+    const pushkins: Pushkin[] = [];
+    try {
+      const known = await store.knownApps.all();
+      const metrics = createMetrics({
+        apps: [...config.apps.keys()].map((name) => ({ name })),
+        clock,
+        version,
+        rememberedRejections: () => store.rejections.count(clock.now()),
+        pendingGcmRequests: () =>
+          pushkins.filter(({ type }) => type === "gcm").reduce((sum, pushkin) => sum + pushkin.waiting(), 0),
+        logLinesDropped: () => log.droppedLines(),
+      });
+      const observer = combineObservers(metrics.observer, createLogObserver(log, clock));
+      const apps = await createApps(options, store, known, pushkins);
+      for (const { name, pushkin } of apps.values()) {
+        if (pushkin.certificateExpiresAtMs !== undefined) {
+          metrics.certificateExpires(name, pushkin.certificateExpiresAtMs);
+        }
+      }
+      const dispatcher = new CoreDispatcher({
+        router: new AppRouter(apps),
+        retired: new RetiredApps(known, new Set(apps.keys()), clock),
+        rejections: new RejectionMemory(store.rejections, clock, config.rejections.keep),
+        dedupe: new DedupeMemory(store.dedupe, clock, config.delivery.dedupe_for),
+        digests: new Digests(store.installationKey),
+        observer,
+        clock,
+        log,
+        random: Math.random,
+      });
+      const tls = await readTls(config);
+      const gateway = new Gateway({ options, store, metrics, apps, dispatcher, tls });
+      await gateway.#noteConfiguredApps();
+      return gateway;
+    } catch (error) {
+      await Promise.allSettled(pushkins.map((pushkin) => pushkin.close(AbortSignal.abort())));
+      await store.close();
+      throw asStartError(error);
+    }
+  }
+
+  /** Listens on everything that is configured. Rejects with `StartError`; then nothing listens. */
+  async start(): Promise<Addresses> {
+    const { config, log } = this.#options;
+    const { http, metrics } = config;
+    try {
+      if (metrics.prometheus.enabled) {
+        const { address, port } = metrics.prometheus;
+        this.#metricsServer = await startMetricsServer({ registry: this.#metrics.registry, address, port });
+      }
+      const bound = await this.#server.listen(
+        http.bind_addresses.map((address) => ({ address, port: http.port })),
+      );
+      for (const { address, port } of bound) log.info("listening", { address, port, version });
+      this.#upkeep();
+      const metricsPort = this.#metricsServer?.port;
+      return { http: bound, ...(metricsPort === undefined ? {} : { metricsPort }) };
+    } catch (error) {
+      await this.stop({ drainMs: 0 });
+      throw asStartError(error);
+    }
+  }
+
+  /**
+   * Says that it is not ready and serves on for `drainMs`, then takes nothing new, finishes what is under way, keeps
+   * what must be kept, and frees everything (P13).
+   */
+  async stop({ drainMs }: { readonly drainMs: number }): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#stopping = true;
+    this.#cancelUpkeep();
+    this.#server.drain();
+    if (drainMs > 0) await clock.sleep(drainMs);
+    const limit = new AbortController();
+    const cancel = clock.schedule(STOP_LIMIT_MS, () => limit.abort());
+    try {
+      await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#dispatcher.stop(limit.signal)]);
+      await Promise.all([...this.#apps.values()].map(({ pushkin }) => pushkin.close(limit.signal)));
+      await this.#noteConfiguredApps().catch(() => log.warn("the store did not take the last entries"));
+    } finally {
+      cancel();
+      this.#metrics.close();
+      await this.#metricsServer?.close();
+      await this.#store.close().catch(() => log.warn("the store did not close in order"));
+    }
+  }
+
+  /** Hourly: what has expired leaves the store, and it is noted which apps are still configured (D8). */
+  #upkeep(): void {
+    const { clock, log } = this.#options;
+    let drift = clock.now() - clock.monotonic();
+    const next = (): void => {
+      this.#cancelUpkeep = clock.schedule(HOUR_MS, () => {
+        const driftNow = clock.now() - clock.monotonic();
+        const jumped = Math.abs(driftNow - drift) > CLOCK_JUMP_MS;
+        drift = driftNow;
+        if (jumped)
+          log.warn(
+            "the clock has jumped: nothing is deleted from the store before it has been looked at again",
+          );
+        const work = jumped ? Promise.resolve() : this.#prune();
+        work
+          .catch((error: unknown) => log.warn("the store's upkeep failed", errorFields(error)))
+          .finally(next);
+      });
+    };
+    next();
+  }
+
+  async #prune(): Promise<void> {
+    const nowMs = this.#options.clock.now();
+    await this.#noteConfiguredApps();
+    await this.#store.knownApps.forget(nowMs - 4 * RETIRED_APP_HOLD_MS);
+    await this.#store.prune(nowMs);
+  }
+
+  async #noteConfiguredApps(): Promise<void> {
+    const lastConfiguredAtMs = this.#options.clock.now();
+    await Promise.all(
+      [...this.#apps.keys()].map((app) => this.#store.knownApps.update(app, { lastConfiguredAtMs })),
+    );
+  }
+}
+
+async function open({ config, clock, log, onFatal }: GatewayOptions): Promise<Store> {
+  try {
+    return await openStore(config.store.url, { clock, log, onFailure: () => onFatal("the store is lost") });
+  } catch (error) {
+    throw asStartError(error);
+  }
+}
+
+async function createApps(
+  { config, clock, log }: GatewayOptions,
+  store: Store,
+  known: readonly KnownApp[],
+  made: Pushkin[],
+): Promise<ReadonlyMap<string, App>> {
+  const shared = new Shared();
+  const apps = new Map<string, App>();
+  const { guard } = config.rejections;
+  const policy = guard.enabled
+    ? { share: guard.share, minimum: guard.minimum, windowMs: guard.window }
+    : undefined;
+  for (const [name, { type, options }] of config.apps) {
+    const pushkin = await type
+      .create(name, options, {
+        clock,
+        log: log.child({ app: name }),
+        shared,
+        ...(config.proxy === undefined ? {} : { proxy: new URL(config.proxy) }),
+      })
+      .catch((error: unknown) => {
+        throw new StartError(`apps[${JSON.stringify(name)}]: ${reasonOf(error)}`);
+      });
+    made.push(pushkin);
+    apps.set(name, {
+      name,
+      pushkin,
+      guard: new Guard({
+        app: name,
+        fingerprint: pushkin.fingerprint,
+        policy,
+        known: known.find((entry) => entry.app === name),
+        clock,
+        store: store.knownApps,
+        onStoreError: (error) => log.warn("the guard's state was not stored", errorFields(error)),
+      }),
+      inFlight: new InFlight(inFlightLimit(options)),
+    });
+  }
+  return apps;
+}
+
+/** Every type of app has the option; its schema gives the default. */
+function inFlightLimit(options: Readonly<Record<string, unknown>>): number {
+  const limit = options["inflight_request_limit"];
+  return typeof limit === "number" ? limit : 512;
+}
+
+async function readTls({ http }: Config): Promise<TlsIdentity | undefined> {
+  if (http.tls === undefined) return undefined;
+  const [cert, key] = await Promise.all([
+    readFile(http.tls.cert_file, "utf8"),
+    readFile(http.tls.key_file, "utf8"),
+  ]);
+  return { cert, key };
+}
+
+function asStartError(error: unknown): StartError {
+  return error instanceof StartError ? error : new StartError(reasonOf(error));
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
