@@ -32,6 +32,7 @@ COPY --from=dependencies /app/node_modules /app/node_modules
 COPY --from=build /app/dist /app/dist
 COPY package.json LICENSE /app/
 COPY bin /app/bin
+COPY bench/fixtures /app/bench/fixtures
 # Everything above belongs to root. The state, and the configuration unless SYGNAL_CONF says otherwise, live here.
 COPY --from=dependencies --chown=65532:65532 /data /data
 VOLUME /data
