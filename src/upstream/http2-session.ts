@@ -317,7 +317,7 @@ export class Http2Session implements ExchangeHost {
     this.#phase = { tag: "draining", wire: phase.wire };
     const graceful = code === http2.constants.NGHTTP2_NO_ERROR;
     // APNs refuses a certificate or key in this way: coming back at once would be a storm.
-    if (!graceful || reason !== undefined) this.#tellFruitless(failure);
+    if (!graceful || (reason !== undefined && this.#requests > 0)) this.#tellFruitless(failure);
     if (graceful) this.#hangUpIfDrained();
     this.#owner.changed();
   }

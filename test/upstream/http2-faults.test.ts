@@ -64,7 +64,7 @@ describe("a peer that vanishes without a word", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("gets no new request while its PING is unanswered and another connection can be had", async () => {
+  it("gets no new request while its PING is unanswered: another connection is opened", async () => {
     const upstream = keep(await startHttp2Upstream((request) => reply(request)));
     const relay = keep(await startRelay(upstream.port));
     const pool = startPool(relay.origin, { maxSessions: 1, busyPing: { afterMs: 100, timeoutMs: 8000 } });
@@ -74,6 +74,7 @@ describe("a peer that vanishes without a word", () => {
     await new Promise((resolve) => setTimeout(resolve, 1900));
     const next = await pool.request(numbered(2), patient);
     expect(next).toMatchObject({ kind: "response", session: { state: { number: 2 } } });
+    expect(next.queueMs).toBeLessThan(1000);
     await pool.close(AbortSignal.abort());
     expect(await stuck).toMatchObject({ kind: "unknown" });
   });

@@ -159,10 +159,10 @@ describe("GOAWAY", () => {
       reason: "aborted",
     });
     await until(() => pool.stats().ready === 2);
-    upstream.sessions[1]?.goaway(0, 2 ** 31 - 1, Buffer.from("session_timeout"));
-    await until(() => pool.stats().ready === 1);
     for (const request of held) reply(request);
     expect(await first).toMatchObject({ kind: "response" });
+    upstream.sessions[1]?.goaway(0, 2 ** 31 - 1, Buffer.from("session_timeout"));
+    await until(() => pool.stats().ready === 1);
     pool.retireAll();
     const next = await pool.request(numbered(2), patient);
     expect(next.kind).toBe("response");
