@@ -32,5 +32,7 @@ const RETRY_REASONS: ReadonlyMap<WithoutAnswer["reason"], RetryReason> = new Map
 ]);
 
 function retryReason(result: WithoutAnswer): RetryReason {
+  // A connection that did not stand in time: nothing was sent, unlike with the other timeouts.
+  if (result.kind === "unsent" && result.reason === "timeout") return "connect";
   return RETRY_REASONS.get(result.reason) ?? (result.kind === "unsent" ? "connect" : "connection-lost");
 }

@@ -54,7 +54,7 @@ export function shortenTexts(
   const costs = texts.map((text) => costOf(text, cost));
   const total = costs.reduce((sum, each) => sum + each, 0);
   const level = levelFor(costs, total - excessBytes);
-  if (level < ELLIPSIS_BYTES) return undefined;
+  if (texts.length === 0 || level < ELLIPSIS_BYTES) return undefined;
   return texts.map((text, index) => ((costs[index] ?? 0) > level ? truncateText(text, level, cost) : text));
 }
 
@@ -82,10 +82,27 @@ const characters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 /** The last boundary between user-perceived characters that is not after `end`: no family is torn apart. */
 function characterBoundary(text: string, end: number): number {
   if (end <= 0 || end >= text.length) return Math.max(0, Math.min(end, text.length));
-  const from = Math.max(0, end - MAX_CHARACTER_LENGTH);
+  const from = windowStart(text, Math.max(0, end - MAX_CHARACTER_LENGTH));
   const around = text.slice(from, end + MAX_CHARACTER_LENGTH);
   const segment = characters.segment(around).containing(end - from);
   if (segment === undefined || segment.index === end - from) return end;
   // A character that reaches back beyond what was looked at is cut between code points.
   return segment.index === 0 && from > 0 ? end : from + segment.index;
+}
+
+/** Not within a code point, and not within a flag: its two letters pair up from the first of the row. */
+function windowStart(text: string, near: number): number {
+  const start = near > 0 && isLowSurrogate(text.charCodeAt(near)) ? near - 1 : near;
+  let row = start;
+  while (row >= 2 && isFlagLetter(text.codePointAt(row - 2) ?? 0)) row -= 2;
+  // A flag has four UTF-16 units.
+  return (start - row) % 4 === 0 ? start : start - 2;
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+function isFlagLetter(codePoint: number): boolean {
+  return codePoint >= 0x1f1e6 && codePoint <= 0x1f1ff;
 }

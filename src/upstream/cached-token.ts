@@ -22,6 +22,8 @@ const RENEW_BEFORE_MS = 5 * 60 * 1_000;
 /** A failing token endpoint is asked again no sooner than this, while the old token lasts or callers give up. */
 const MIN_BETWEEN_FAILURES_MS = 1_000;
 const MAX_BETWEEN_FAILURES_MS = 60_000;
+/** An upstream that refuses every token must not have one fetched per push. */
+const MIN_BETWEEN_REFUSALS_MS = 10_000;
 
 /**
  * A token that is fetched once however many wait, renewed in the background before it ends, and used to its very end
@@ -33,6 +35,7 @@ export class CachedToken {
   #current: (ExpiringToken & { readonly renewAtMs: number }) | undefined;
   #fetching: Promise<string> | undefined;
   #failures = 0;
+  #refusedAtMs = -Infinity;
   #lastFailure: { readonly error: Error; readonly againAtMs: number } | undefined;
 
   /** @param fetch gets a new token; rejects with `TokenError`; ends by itself */
@@ -51,9 +54,17 @@ export class CachedToken {
     return current.token;
   }
 
-  /** The upstream refuses this token although it has not ended. Does nothing when a newer one is there. */
-  invalidate(token: string): void {
-    if (this.#current?.token === token) this.#current = undefined;
+  /**
+   * The upstream refuses this token although it has not ended. Returns whether another one can be had: not when its
+   * predecessor was refused a moment ago, since then it is not the token's fault.
+   */
+  invalidate(token: string): boolean {
+    if (this.#current?.token !== token) return true;
+    const now = this.#clock.monotonic();
+    if (now - this.#refusedAtMs < MIN_BETWEEN_REFUSALS_MS) return false;
+    this.#refusedAtMs = now;
+    this.#current = undefined;
+    return true;
   }
 
   #renew(nowMs: number): Promise<string> {

@@ -1,7 +1,7 @@
 import { Agent } from "node:https";
 import type { Duplex } from "node:stream";
 import { connect as tlsConnect, type ConnectionOptions } from "node:tls";
-import got, { RequestError, type Got, type PlainResponse } from "got";
+import got, { ReadError, RequestError, TimeoutError, type Got, type PlainResponse } from "got";
 import { classifyNetError, type NetFailure } from "./net-error.ts";
 import { openTunnel } from "./proxy-tunnel.ts";
 
@@ -38,20 +38,31 @@ const TUNNEL_LIMIT_MS = 5_000;
  *
  * @param options.ca PEM that replaces the machine's list of authorities
  * @param options.proxy forward proxy for https targets
+ * @param options.deadlineMs for everything from the name to the answer's last byte. Default 10 s
  */
-export function createHttpClient(options: { readonly ca?: string; readonly proxy?: URL }): HttpClient {
-  const agent = options.proxy === undefined ? undefined : new TunnelAgent(options.proxy);
+export function createHttpClient(options: {
+  readonly ca?: string;
+  readonly proxy?: URL;
+  readonly deadlineMs?: number;
+}): HttpClient {
+  const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+  const tunnelLimitMs = Math.min(TUNNEL_LIMIT_MS, deadlineMs);
+  // Requests are too far apart for connections to be kept: one that the peer has left would only fail the next.
+  const agent =
+    options.proxy === undefined
+      ? new Agent({ keepAlive: false })
+      : new TunnelAgent(options.proxy, tunnelLimitMs);
   const client: Got = got.extend({
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
     decompress: false,
-    timeout: { request: DEADLINE_MS },
+    timeout: { request: deadlineMs },
     https: {
       ...(options.ca === undefined ? {} : { certificateAuthority: options.ca }),
       minVersion: "TLSv1.2",
     },
-    ...(agent === undefined ? {} : { agent: { https: agent } }),
+    agent: { https: agent },
   });
   return (request) => send(client, request);
 }
@@ -74,9 +85,13 @@ async function send(client: Got, request: HttpRequest): Promise<HttpResult> {
       chunks.push(chunk);
     }
   } catch (error) {
+    if (error instanceof TimeoutError) return { kind: "failed", failure: { class: "timeout" } };
     const cause = error instanceof RequestError ? (error.cause ?? error) : error;
-    const timedOut = error instanceof Error && error.name === "TimeoutError";
-    return { kind: "failed", failure: timedOut ? { class: "timeout" } : classifyNetError(cause) };
+    if (cause instanceof NoTunnel) return { kind: "failed", failure: cause.failure };
+    const failure = classifyNetError(cause);
+    // An answer that broke off, for which got has codes of its own.
+    const brokeOff = error instanceof ReadError && failure.class === "other";
+    return { kind: "failed", failure: brokeOff ? { ...failure, class: "closed" } : failure };
   }
   if (response === undefined) return { kind: "failed", failure: { class: "closed" } };
   return {
@@ -87,13 +102,26 @@ async function send(client: Got, request: HttpRequest): Promise<HttpResult> {
   };
 }
 
+/** A proxy's failure on its way through Node's agent. */
+class NoTunnel extends Error {
+  readonly failure: NetFailure;
+
+  constructor(failure: NetFailure) {
+    super("the proxy gave no tunnel");
+    this.failure = failure;
+  }
+}
+
 /** Reaches https targets through CONNECT; TLS is with the target, not with the proxy. */
 class TunnelAgent extends Agent {
   readonly #proxy: URL;
+  readonly #limitMs: number;
 
-  constructor(proxy: URL) {
+  /** @param limitMs for the tunnel; until a request has its socket, Node lets no other time limit end it */
+  constructor(proxy: URL, limitMs: number) {
     super({ keepAlive: false });
     this.#proxy = proxy;
+    this.#limitMs = limitMs;
   }
 
   override createConnection(
@@ -102,15 +130,12 @@ class TunnelAgent extends Agent {
   ): undefined {
     const host = options.host ?? "";
     const port = Number(options.port ?? 443);
-    void openTunnel(this.#proxy, host, port, AbortSignal.timeout(TUNNEL_LIMIT_MS)).then((tunnel) => {
+    const limit = AbortSignal.timeout(this.#limitMs);
+    void openTunnel(this.#proxy, host, port, limit).then((tunnel) => {
       if (!tunnel.ok) {
-        const code =
-          tunnel.failure.status === undefined ? tunnel.failure.detail : `PROXY_${tunnel.failure.status}`;
         // Node wants a stream even beside an error; it looks at the error first.
-        callback(
-          Object.assign(new Error("the proxy gave no tunnel"), { code }),
-          undefined as unknown as Duplex,
-        );
+        const failure: NetFailure = limit.aborted ? { class: "proxy", detail: "timeout" } : tunnel.failure;
+        callback(new NoTunnel(failure), undefined as unknown as Duplex);
         return;
       }
       callback(null, tlsConnect({ ...(options as ConnectionOptions), socket: tunnel.socket }));

@@ -212,7 +212,7 @@ export function pushkinContract(
 
       it("an upstream that is not there is worth another attempt", async () => {
         await rig.stopUpstream();
-        expect((await attempt()).outcome).toMatchObject({ kind: "retryable" });
+        expect((await attempt()).outcome).toMatchObject({ kind: "retryable", reason: "connect" });
         expect(rig.requests()).toBe(0);
       });
 

@@ -46,7 +46,7 @@ export class ApnsClient {
       ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }),
       maxSessions: 3,
       idlePing: IDLE_PING,
-      createState: () => ({ changedAtMs: 0 }),
+      createState: () => ({}),
       clock: deps.clock,
       log: deps.log,
     });
@@ -99,6 +99,6 @@ function parseReason(body: string): { readonly reason?: string; readonly timesta
   return {
     // Apple's reasons are single words; anything else does not get into a log.
     ...(typeof reason === "string" && /^[A-Za-z]{1,64}$/.test(reason) ? { reason } : {}),
-    ...(typeof timestamp === "number" && timestamp > 0 ? { timestampMs: timestamp } : {}),
+    ...(Number.isFinite(timestamp) && Number(timestamp) > 0 ? { timestampMs: Number(timestamp) } : {}),
   };
 }

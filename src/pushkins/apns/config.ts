@@ -11,6 +11,9 @@ export const PUSH_TYPES = [
   ...(["pushtotalk", "liveactivity", "location", "widgets", "controls"] as const),
 ] as const;
 
+/** What a header may carry without a doubt; a bundle id has letters, digits, hyphens and full stops. */
+const TOPIC = /^[\x21-\x7e]{1,255}$/;
+
 /** An app of `type: apns` (sygnal-compat 4.1, and this project's own options). */
 export const ApnsConfig = Type.Object(
   {
@@ -117,6 +120,9 @@ async function checkCertfile(path: string): Promise<readonly string[]> {
 async function checkKeyfile(config: ApnsOptions, path: string): Promise<readonly string[]> {
   const missing = (["key_id", "team_id", "topic"] as const).filter((option) => config[option] === undefined);
   const problems = missing.map((option) => `${option}: is missing; \`keyfile\` needs it`);
+  if (config.topic !== undefined && !TOPIC.test(config.topic)) {
+    problems.push("topic: holds a character that no bundle id has, such as a space or a line end");
+  }
   const key = await readPrivateKey(path);
   if ("problem" in key) problems.push(`keyfile: ${key.problem}`);
   else if (!isP256(key.key))

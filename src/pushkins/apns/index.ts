@@ -15,13 +15,15 @@ import { ApnsConfig, apnsWarnings, checkApns, type ApnsOptions } from "./config.
 import { loadCredentials, type ApnsCredentials } from "./credentials.ts";
 import { deviceTokenHex } from "./device-token.ts";
 import { renderMatrix } from "./matrix.ts";
-import { apnsVerdict, type Verdict } from "./outcome.ts";
+import { apnsVerdict, type Reaction, type Verdict } from "./outcome.ts";
 import { fitPayloads, leanPayload, MAX_PAYLOAD_BYTES, MAX_VOIP_PAYLOAD_BYTES } from "./payload.ts";
 
 const PRODUCTION = "https://api.push.apple.com";
 const SANDBOX = "https://api.sandbox.push.apple.com";
 /** A ring is worthless after that, however long its door would wait (apns.md 8, G-22). */
 const VOIP_LIFE_MS = 30_000;
+/** The whole of an attempt, an immediate repeat included (reliability.md 1.3). */
+const ATTEMPT_LIMIT_MS = 10_000;
 
 type Environment = "production" | "sandbox";
 
@@ -54,6 +56,7 @@ class ApnsPushkin implements Pushkin {
   readonly #clients = new Map<Environment, ApnsClient>();
   /** Some push was taken with these credentials: a later refusal of the token is the connection's fault. */
   #proven = false;
+  #closed = false;
 
   constructor(name: string, config: ApnsOptions, credentials: ApnsCredentials, deps: PushkinDeps) {
     this.name = name;
@@ -94,12 +97,30 @@ class ApnsPushkin implements Pushkin {
     };
   }
 
+  upstreamOf(message: Message): string {
+    return new URL(this.#originOf((message as ApnsMessage).environment)).host;
+  }
+
   async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
+    if (this.#closed) return { outcome: { kind: "retryable", reason: "shutting-down" } };
+    const { clock } = this.#deps;
+    const startedMs = clock.monotonic();
     const apnsMessage = message as ApnsMessage;
     const first = await this.#send(apnsMessage, message.body, context);
     const repeat = await this.#prepareRepeat(first, message.body, context);
     if (repeat === undefined) return this.#finish(first);
-    return this.#finish(await this.#send(apnsMessage, repeat, context));
+    const limit = new AbortController();
+    const leftMs = startedMs + ATTEMPT_LIMIT_MS - clock.monotonic();
+    const cancel = clock.schedule(leftMs, () => limit.abort());
+    const signal = AbortSignal.any([context.signal, limit.signal]);
+    try {
+      const second = await this.#send(apnsMessage, repeat, { ...context, signal });
+      // The key worked once and does not any more: later pushes need not find that out on a new connection each.
+      if (second.verdict?.reaction === "repeat-if-proven") this.#proven = false;
+      return this.#finish(second);
+    } finally {
+      cancel();
+    }
   }
 
   waiting(): number {
@@ -107,6 +128,7 @@ class ApnsPushkin implements Pushkin {
   }
 
   async close(signal: AbortSignal): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#clients.values()].map((client) => client.close(signal)));
   }
 
@@ -142,7 +164,7 @@ class ApnsPushkin implements Pushkin {
         break;
       case "renew-and-repeat":
         session.retire();
-        await this.#credentials.token?.renew(session.state.jwt);
+        await this.#credentials.token?.renew(session.state.current?.jwt);
         break;
       case "shrink-and-repeat":
         return context.signal.aborted ? undefined : leanPayload(body);
@@ -152,8 +174,7 @@ class ApnsPushkin implements Pushkin {
 
   #finish({ result, verdict }: Sent): Attempt {
     if (verdict !== undefined && result.kind === "answer") {
-      // The repeat, when there was one, met the same: a connection that Apple dislikes is not used again.
-      if (verdict.reaction !== "done" && verdict.reaction !== "shrink-and-repeat") result.session.retire();
+      if (this.#mustRetire(verdict.reaction)) result.session.retire();
       return { outcome: verdict.outcome, queueMs: result.queueMs };
     }
     if (result.kind === "answer") throw new Error("an answer without a verdict");
@@ -166,10 +187,18 @@ class ApnsPushkin implements Pushkin {
     };
   }
 
+  /** A connection that Apple dislikes is not used again; a key that never worked is no better on another one. */
+  #mustRetire(reaction: Reaction): boolean {
+    if (reaction === "repeat-if-proven") return this.#proven;
+    return reaction !== "done" && reaction !== "shrink-and-repeat";
+  }
+
   #headers(message: ApnsMessage, { push }: AttemptContext): Readonly<Record<string, string>> {
     const nowMs = this.#deps.clock.now();
-    const expiresAtMs =
+    const lifeEndMs =
       message.pushType === "voip" ? Math.min(push.expiresAtMs, nowMs + VOIP_LIFE_MS) : push.expiresAtMs;
+    // apns.md 2: 0 is one try now, which is all that Apple takes for push to talk.
+    const expiresAtMs = message.pushType === "pushtotalk" ? 0 : lifeEndMs;
     return {
       "apns-id": push.id,
       "apns-topic": this.#credentials.apnsTopic,

@@ -70,42 +70,31 @@ function shortenAlert(payload: JsonObject, excessBytes: number): JsonObject | un
   const aps = payload["aps"];
   if (!isJsonObject(aps)) return undefined;
   const { alert } = aps;
-  const places = shortenable(alert);
-  const texts = shortenTexts(
-    places.map(({ text }) => text),
-    excessBytes,
-    jsonCost,
-  );
-  if (texts === undefined) return undefined;
-  let shortened: JsonValue | undefined = alert;
-  places.forEach(({ put }, index) => (shortened = put(shortened, texts[index] ?? "")));
-  return { ...payload, aps: { ...aps, ...(shortened === undefined ? {} : { alert: shortened }) } };
+  const texts = shortenTexts(textsOf(alert), excessBytes, jsonCost);
+  if (alert === undefined || texts === undefined) return undefined;
+  return { ...payload, aps: { ...aps, alert: withTexts(alert, texts) } };
 }
 
-interface Place {
-  readonly text: string;
-  readonly put: (alert: JsonValue | undefined, text: string) => JsonValue | undefined;
-}
-
-function shortenable(alert: JsonValue | undefined): readonly Place[] {
-  if (typeof alert === "string") return [{ text: alert, put: (_alert, text) => text }];
+/** The texts that may be shortened; `withTexts` puts them back in the same order. */
+function textsOf(alert: JsonValue | undefined): readonly string[] {
+  if (typeof alert === "string") return [alert];
   if (!isJsonObject(alert)) return [];
-  const places: Place[] = [];
-  const { body, "loc-args": locArgs } = alert;
-  if (typeof body === "string") {
-    places.push({ text: body, put: (to, text) => (isJsonObject(to) ? { ...to, body: text } : to) });
-  }
-  if (Array.isArray(locArgs)) {
-    locArgs.forEach((arg: JsonValue, index) => {
-      if (typeof arg !== "string") return;
-      places.push({ text: arg, put: (to, text) => putLocArg(to, index, text) });
-    });
-  }
-  return places;
+  const { body, "loc-args": args } = alert;
+  return [body, ...(Array.isArray(args) ? (args as readonly JsonValue[]) : [])].filter(isText);
 }
 
-function putLocArg(alert: JsonValue | undefined, index: number, text: string): JsonValue | undefined {
-  if (!isJsonObject(alert) || !Array.isArray(alert["loc-args"])) return alert;
-  const args = alert["loc-args"] as readonly JsonValue[];
-  return { ...alert, "loc-args": args.with(index, text) };
+function withTexts(alert: JsonValue, texts: readonly string[]): JsonValue {
+  const left = texts.values();
+  const next = (old: JsonValue): JsonValue => (isText(old) ? (left.next().value ?? old) : old);
+  if (!isJsonObject(alert)) return next(alert);
+  const { body, "loc-args": args } = alert;
+  return {
+    ...alert,
+    ...(body === undefined ? {} : { body: next(body) }),
+    ...(Array.isArray(args) ? { "loc-args": (args as readonly JsonValue[]).map(next) } : {}),
+  };
+}
+
+function isText(value: JsonValue | undefined): value is string {
+  return typeof value === "string";
 }

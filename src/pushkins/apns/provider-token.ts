@@ -7,11 +7,15 @@ const SIGN_EVERY_MS = 35 * 60 * 1_000;
 /** Apple allows a connection to change its token once in this time; faster earns 429 TooManyProviderTokenUpdates. */
 const MIN_BETWEEN_CHANGES_MS = 20 * 60 * 1_000;
 
-/** The provider token that one connection uses. */
+/** An instant on both clocks. */
+interface Instant {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+/** The provider token that one connection uses; empty before its first push. */
 export interface ConnectionToken {
-  jwt?: string;
-  /** On `Clock.monotonic()`. */
-  changedAtMs: number;
+  current?: { readonly jwt: string; readonly since: Instant };
 }
 
 /**
@@ -23,7 +27,7 @@ export class ProviderToken {
   readonly #keyId: string;
   readonly #teamId: string;
   readonly #clock: Clock;
-  #latest: { readonly jwt: string; readonly signedAtMs: number } | undefined;
+  #latest: { readonly jwt: string; readonly signedAt: Instant } | undefined;
   #signing: Promise<void> | undefined;
 
   constructor(options: {
@@ -40,7 +44,7 @@ export class ProviderToken {
 
   /** True when a token is at hand that need not be signed anew; then `adopt` may be called at once. */
   get isFresh(): boolean {
-    return this.#latest !== undefined && this.#clock.monotonic() - this.#latest.signedAtMs < SIGN_EVERY_MS;
+    return this.#latest !== undefined && this.#elapsedMs(this.#latest.signedAt) < SIGN_EVERY_MS;
   }
 
   /** Signs when it is time; however many wait, one signs. */
@@ -57,23 +61,36 @@ export class ProviderToken {
   adopt(connection: ConnectionToken): string {
     const latest = this.#latest;
     if (latest === undefined) throw new Error("a provider token was used before it was signed");
-    if (connection.jwt === latest.jwt) return latest.jwt;
-    const nowMs = this.#clock.monotonic();
-    if (connection.jwt === undefined || nowMs - connection.changedAtMs >= MIN_BETWEEN_CHANGES_MS) {
-      connection.jwt = latest.jwt;
-      connection.changedAtMs = nowMs;
-    }
-    return connection.jwt;
+    const { current } = connection;
+    if (current?.jwt === latest.jwt) return latest.jwt;
+    if (current !== undefined && this.#elapsedMs(current.since) < MIN_BETWEEN_CHANGES_MS) return current.jwt;
+    connection.current = { jwt: latest.jwt, since: this.#now() };
+    return latest.jwt;
+  }
+
+  #now(): Instant {
+    return { monotonicMs: this.#clock.monotonic(), wallMs: this.#clock.now() };
+  }
+
+  /**
+   * Apple's time goes on while this machine sleeps, which the monotonic clock does not see; and a wall clock that was
+   * set, either way, makes what was signed by it doubtful. So the greater of both counts.
+   */
+  #elapsedMs(since: Instant): number {
+    const { monotonicMs, wallMs } = this.#now();
+    return Math.max(monotonicMs - since.monotonicMs, Math.abs(wallMs - since.wallMs));
   }
 
   #sign(): Promise<void> {
-    this.#signing ??= new SignJWT()
+    if (this.#signing !== undefined) return this.#signing;
+    const signedAt = this.#now();
+    this.#signing = new SignJWT()
       .setProtectedHeader({ alg: "ES256", kid: this.#keyId })
       .setIssuer(this.#teamId)
-      .setIssuedAt(Math.floor(this.#clock.now() / 1_000))
+      .setIssuedAt(Math.floor(signedAt.wallMs / 1_000))
       .sign(this.#key)
       .then((jwt) => {
-        this.#latest = { jwt, signedAtMs: this.#clock.monotonic() };
+        this.#latest = { jwt, signedAt };
       })
       .finally(() => {
         this.#signing = undefined;

@@ -1,12 +1,24 @@
-import { gaxios, GoogleAuth, JWT, type AuthClient } from "google-auth-library";
+import {
+  AwsClient,
+  gaxios,
+  GoogleAuth,
+  IdentityPoolClient,
+  JWT,
+  PluggableAuthClient,
+  UserRefreshClient,
+  type AuthClient,
+} from "google-auth-library";
 import type { Clock } from "../../clock.ts";
-import type { JsonObject } from "../../json.ts";
+import { isJsonObject, type JsonObject } from "../../json.ts";
 import { CachedToken, TokenError, type ExpiringToken } from "../../upstream/cached-token.ts";
 import type { HttpClient } from "../../upstream/http-client.ts";
+import { classifyNetError } from "../../upstream/net-error.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/firebase.messaging";
 /** Where the library sends a service account's assertion, whatever the file says. */
 const GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token";
+/** For all that a token may take, more than one request included. */
+const FETCH_LIMIT_MS = 30_000;
 
 /**
  * The access token of one credentials file, through google-auth-library (fcm.md 1).
@@ -27,19 +39,41 @@ async function fetchToken(
   http: HttpClient,
   clock: Clock,
 ): Promise<ExpiringToken> {
-  let client: AuthClient;
+  let answered = false;
+  const heard: HttpClient = async (request) => {
+    const result = await http(request);
+    answered = result.kind === "response";
+    return result;
+  };
+  let cancel = (): void => {};
+  // Metadata servers and executables are asked by the library, without a limit that we could set.
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    cancel = clock.schedule(FETCH_LIMIT_MS, () =>
+      reject(new TokenError("unavailable", "no answer (timeout)")),
+    );
+  });
   try {
-    client = await createClient(credentials, http);
-    const { token } = await client.getAccessToken();
-    const expiresAtMs = client.credentials.expiry_date;
-    if (typeof token !== "string" || token === "")
-      throw new TokenError("unavailable", "no access token in the answer");
-    // The library counts by the machine's clock; what it says is only used as a life from now on.
-    const lifeMs = typeof expiresAtMs === "number" ? expiresAtMs - Date.now() : 0;
-    return { token, expiresAtMs: clock.now() + Math.max(0, lifeMs) };
+    return await Promise.race([askGoogle(credentials, heard, clock), tooLate]);
   } catch (error) {
-    throw tokenError(error);
+    throw tokenError(error, answered);
+  } finally {
+    cancel();
   }
+}
+
+async function askGoogle(
+  credentials: JsonObject | undefined,
+  http: HttpClient,
+  clock: Clock,
+): Promise<ExpiringToken> {
+  const client = await createClient(credentials, http);
+  const { token } = await client.getAccessToken();
+  const expiresAtMs = client.credentials.expiry_date;
+  if (typeof token !== "string" || token === "")
+    throw new TokenError("unavailable", "no access token in the answer");
+  // The library counts by the machine's clock; what it says is only used as a life from now on.
+  const lifeMs = typeof expiresAtMs === "number" ? expiresAtMs - Date.now() : 0;
+  return { token, expiresAtMs: clock.now() + Math.max(0, lifeMs) };
 }
 
 /** A client of its own for every fetch: it is asked once, and keeps nothing that could go stale. */
@@ -53,23 +87,63 @@ async function createClient(credentials: JsonObject | undefined, http: HttpClien
       return asFetch(http, url === GOOGLE_TOKEN_URI ? target : url, init);
     },
   });
-  if (credentials?.["type"] === "service_account") {
-    return new JWT({
-      email: text(credentials["client_email"]),
-      key: text(credentials["private_key"]),
-      keyId: text(credentials["private_key_id"]),
-      scopes: [SCOPE],
-      // The assertion is for the address that it is sent to (fcm.md 1); the library would always name Google's.
-      ...(target === GOOGLE_TOKEN_URI ? {} : { additionalClaims: { aud: target } }),
-      transporter,
-    });
+  if (credentials === undefined) {
+    const machine = new GoogleAuth({ scopes: [SCOPE], clientOptions: { transporter } });
+    return withTransporter(await machine.getClient(), transporter);
   }
-  const auth = new GoogleAuth({
-    credentials: { ...credentials },
-    scopes: [SCOPE],
-    clientOptions: { transporter },
-  });
-  return auth.getClient();
+  switch (text(credentials["type"])) {
+    case "service_account":
+      return new JWT({
+        email: text(credentials["client_email"]),
+        key: text(credentials["private_key"]),
+        keyId: text(credentials["private_key_id"]),
+        scopes: [SCOPE],
+        // The assertion is for the address that it is sent to (fcm.md 1); the library would always name Google's.
+        ...(target === GOOGLE_TOKEN_URI ? {} : { additionalClaims: { aud: target } }),
+        transporter,
+      });
+    case "authorized_user":
+      return new UserRefreshClient({
+        clientId: text(credentials["client_id"]),
+        clientSecret: text(credentials["client_secret"]),
+        refreshToken: text(credentials["refresh_token"]),
+        transporter,
+      });
+    case "external_account":
+      return withTransporter(externalClient(credentials, transporter), transporter);
+    default:
+      throw new TokenError("refused", "the credentials are of an unknown type");
+  }
+}
+
+/** What `ExternalAccountClient.fromJSON` does, less its warning on the console: the file is the operator's own. */
+function externalClient(credentials: JsonObject, transporter: gaxios.Gaxios): AuthClient {
+  const source = isJsonObject(credentials["credential_source"]) ? credentials["credential_source"] : {};
+  // The file's keys are the options' names; the library checks what it needs of them.
+  const options: unknown = { ...credentials, transporter };
+  const client =
+    source["environment_id"] !== undefined
+      ? new AwsClient(options as AwsOptions)
+      : source["executable"] !== undefined
+        ? new PluggableAuthClient(options as PluggableOptions)
+        : new IdentityPoolClient(options as IdentityPoolOptions);
+  client.scopes = [SCOPE];
+  return client;
+}
+
+type AwsOptions = ConstructorParameters<typeof AwsClient>[0];
+type PluggableOptions = ConstructorParameters<typeof PluggableAuthClient>[0];
+type IdentityPoolOptions = ConstructorParameters<typeof IdentityPoolClient>[0];
+
+/**
+ * The library's exchange of an external token has no option for a transporter: it would go past proxy, CA and time
+ * limit. A client that brings its own certificate keeps its own.
+ */
+function withTransporter(client: AuthClient, transporter: gaxios.Gaxios): AuthClient {
+  const exchange: unknown = Reflect.get(client, "stsCredential");
+  if (client.transporter === transporter && typeof exchange === "object" && exchange !== null)
+    Reflect.set(exchange, "transporter", transporter);
+  return client;
 }
 
 async function asFetch(http: HttpClient, url: string, init: RequestInit | undefined): Promise<Response> {
@@ -86,14 +160,15 @@ async function asFetch(http: HttpClient, url: string, init: RequestInit | undefi
   });
   if (result.kind === "failed") throw new TokenError("unavailable", `no answer (${result.failure.class})`);
   const type = result.headers["content-type"];
-  return new Response(result.body, {
+  const hasNoBody = result.status === 204 || result.status === 205 || result.status === 304;
+  return new Response(hasNoBody ? null : result.body, {
     status: result.status,
     headers: typeof type === "string" ? { "content-type": type } : {},
   });
 }
 
 /** What a failed fetch means (fcm.md 1): only closed words of Google's get into the message. */
-function tokenError(error: unknown): TokenError {
+function tokenError(error: unknown, answered: boolean): TokenError {
   if (error instanceof TokenError) return error;
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof TokenError) return cause;
@@ -101,7 +176,15 @@ function tokenError(error: unknown): TokenError {
     error as { response?: { status?: number; data?: { error?: unknown; error_description?: unknown } } }
   ).response;
   const status = response?.status;
-  if (status === undefined) return new TokenError("unavailable", "no answer");
+  if (status === undefined) {
+    // The library found nothing in an answer that it could use.
+    if (answered) return new TokenError("unavailable", "no access token in the answer");
+    // What the network did comes as a TokenError, or with a code where the library asks by itself (metadata servers).
+    const failure = classifyNetError(error);
+    return failure.class === "other"
+      ? new TokenError("refused", "there are no credentials that can be used")
+      : new TokenError("unavailable", `no answer (${failure.class})`);
+  }
   if (status === 429 || status >= 500)
     return new TokenError("unavailable", `the token endpoint answered ${status}`);
   const code = response?.data?.error;

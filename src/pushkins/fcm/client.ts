@@ -17,6 +17,9 @@ export type FcmResult =
     }
   | Exclude<Http2Result<undefined>, { kind: "response" }>;
 
+/** The whole of one try, as the pool's own limit without a wait for a token (fcm.md 3). */
+const SEND_LIMIT_MS = 10_000;
+
 /** The connections of one app to FCM. */
 export class FcmClient {
   readonly #pool: Http2Pool<undefined>;
@@ -48,10 +51,28 @@ export class FcmClient {
     });
   }
 
-  /** Sends one message; ends within 10 s. */
+  /** Sends one message; ends within 10 s, the wait for an access token included. */
   async send(body: string, signal: AbortSignal): Promise<FcmResult> {
+    if (signal.aborted) return { kind: "unsent", reason: "aborted", queueMs: 0 };
     const got = this.#accessToken.get();
-    const accessToken = typeof got === "string" ? got : await got;
+    if (typeof got === "string") return this.#post(body, got, signal);
+    const startedMs = this.#clock.monotonic();
+    const limit = new AbortController();
+    const abort = (): void => limit.abort();
+    const cancel = this.#clock.schedule(SEND_LIMIT_MS, abort);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const accessToken = await unlessAborted(got, limit.signal);
+      if (accessToken !== undefined) return await this.#post(body, accessToken, limit.signal);
+      const queueMs = this.#clock.monotonic() - startedMs;
+      return { kind: "unsent", reason: "aborted", detail: "no-access-token-yet", queueMs };
+    } finally {
+      cancel();
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  async #post(body: string, accessToken: string, signal: AbortSignal): Promise<FcmResult> {
     const result = await this.#pool.request(
       {
         path: this.#path,
@@ -82,4 +103,13 @@ export class FcmClient {
   close(signal: AbortSignal): Promise<void> {
     return this.#pool.close(signal);
   }
+}
+
+/** What the promise comes to, or undefined when the signal aborts first: the others still wait for it. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => resolve(undefined);
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }

@@ -8,6 +8,9 @@ import { createHttpClient } from "../../upstream/http-client.ts";
 import { createAccessToken } from "./access-token.ts";
 import type { FcmOptions } from "./config.ts";
 
+/** Longer than a push waits: a token endpoint that takes ten seconds helps the next attempts (UF08). */
+const TOKEN_DEADLINE_MS = 15_000;
+
 /** How an app proves to Google who it is (fcm.md 1). */
 export interface FcmCredentials {
   readonly accessToken: CachedToken;
@@ -31,6 +34,7 @@ export async function loadCredentials(config: FcmOptions, deps: PushkinDeps): Pr
     createAccessToken(
       credentials,
       createHttpClient({
+        deadlineMs: TOKEN_DEADLINE_MS,
         ...(ca === undefined ? {} : { ca }),
         ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }),
       }),

@@ -39,6 +39,7 @@ class FcmPushkin implements Pushkin {
   readonly #credentials: FcmCredentials;
   readonly #deps: PushkinDeps;
   readonly #client: FcmClient;
+  readonly #host: string;
   readonly #ttlSeconds: number | undefined;
 
   constructor(name: string, config: FcmOptions, credentials: FcmCredentials, deps: PushkinDeps) {
@@ -49,6 +50,7 @@ class FcmPushkin implements Pushkin {
     this.#ttlSeconds = configuredTtlSeconds(config.fcm_options);
     const origin = new URL(config.endpoint ?? GOOGLE);
     const projectId = config.project_id ?? "";
+    this.#host = origin.host;
     this.fingerprint = [credentials.fingerprint, projectId, origin.origin].join(" ");
     this.#client = new FcmClient({
       origin,
@@ -72,11 +74,15 @@ class FcmPushkin implements Pushkin {
     return { body: messageBody(config.fcm_options, data, to, push.priority), to };
   }
 
+  upstreamOf(): string {
+    return this.#host;
+  }
+
   async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
     const first = await this.#send(message, context);
     if (!("answer" in first) || first.verdict.reaction === "done") return finish(first);
-    this.#credentials.accessToken.invalidate(first.accessToken);
-    return finish(context.signal.aborted ? first : await this.#send(message, context));
+    const renewable = this.#credentials.accessToken.invalidate(first.accessToken);
+    return finish(renewable && !context.signal.aborted ? await this.#send(message, context) : first);
   }
 
   waiting(): number {

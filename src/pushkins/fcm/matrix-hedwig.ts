@@ -1,10 +1,7 @@
 import type { MatrixContent, Push } from "../../core/push.ts";
 import type { JsonObject } from "../../json.ts";
 import { truncateText } from "../truncate.ts";
-import type { Data, Layout } from "./data.ts";
-
-/** As in Sygnal's layout, so that one name cannot crowd out the rest. */
-const MAX_FIELD_BYTES = 1024;
+import { MAX_FIELD_BYTES, setSealed, type Data, type Layout } from "./data.ts";
 
 /**
  * The layout that the Matrix Dart SDK reads (matrix-push 7.2): the request's own names, with `counts`, `content` and
@@ -27,13 +24,11 @@ export function hedwigData(
     ["type", content.type],
     ["sender", content.sender],
     ["membership", content.membership],
-    ["ciphertext", content.ciphertext],
-    ["ephemeral", content.ephemeral],
-    ["mac", content.mac],
     ...texts,
   ];
   for (const [key, value] of fields)
     if (value !== undefined) data.set(key, truncateText(value, MAX_FIELD_BYTES));
+  setSealed(data, content);
   data.set("prio", push.priority);
   if (rendering.sendBadgeCounts && (content.unread !== undefined || content.missedCalls !== undefined)) {
     data.set("counts", JSON.stringify({ unread: content.unread, missed_calls: content.missedCalls }));

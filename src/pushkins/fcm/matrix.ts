@@ -1,7 +1,16 @@
 import type { Dropped, Rejected } from "../../core/outcome.ts";
 import type { MatrixContent, Push } from "../../core/push.ts";
+import type { JsonObject } from "../../json.ts";
 import { truncateText } from "../truncate.ts";
-import { contentTexts, fitData, flattenDefaultPayload, type Data, type Layout } from "./data.ts";
+import {
+  contentTexts,
+  fitData,
+  flattenDefaultPayload,
+  MAX_FIELD_BYTES,
+  setSealed,
+  type Data,
+  type Layout,
+} from "./data.ts";
 import { hedwigData } from "./matrix-hedwig.ts";
 
 /** What of an app's settings shapes the data. */
@@ -12,9 +21,6 @@ export interface MatrixRendering {
   readonly countsPushes: boolean;
   readonly layout: "sygnal" | "hedwig";
 }
-
-/** Bytes that one field may have (sygnal-compat 11.4). */
-const MAX_FIELD_BYTES = 1024;
 
 /** A Matrix notification as the data of an FCM message (matrix-push 7.2, sygnal-compat 11.3). */
 export function renderMatrix(
@@ -30,12 +36,12 @@ export function renderMatrix(
   if (content.form === "event" && isEmpty(content, rendering))
     return { kind: "dropped", reason: "nothing-to-send" };
   const layout = rendering.layout === "hedwig" ? hedwigData : sygnalData;
-  const build = (own: Data): Layout => layout(own, push, content, rendering);
-  const full = build(flattenDefaultPayload(content.defaultPayload));
+  const own = flattenDefaultPayload(content.defaultPayload, content.content !== undefined);
+  const full = layout(own, push, content, rendering);
   const fitted = fitData(full.data, full.texts);
   if (fitted !== undefined) return fitted;
   // Shortening was not enough: ids and counts without the app's own keys and without texts (matrix-push case 33).
-  const lean = build(new Map());
+  const lean = layout(new Map(), push, { ...content, data: leanData(content.data) }, rendering);
   for (const key of lean.optional) lean.data.delete(key);
   return fitData(lean.data, []) ?? { kind: "dropped", reason: "too-large" };
 }
@@ -57,10 +63,10 @@ function sygnalData(data: Data, push: Push, content: MatrixContent, rendering: M
     if (value !== undefined) data.set(key, truncateText(value, MAX_FIELD_BYTES));
   }
   for (const [key, text] of contentTexts(content.content ?? {})) {
-    data.set(key, truncateText(text, MAX_FIELD_BYTES));
+    data.set(key, text);
     texts.push(key);
   }
-  if (content.roomId !== undefined) data.set("room_id", content.roomId);
+  setSealed(data, content);
   data.set("prio", push.priority === "low" ? "normal" : "high");
   if (!rendering.sendBadgeCounts) return { data, texts, optional: texts };
   // A zero clears: worth a message of its own (case 43), but beside an event Sygnal has always left it out.
@@ -74,7 +80,17 @@ function sygnalData(data: Data, push: Push, content: MatrixContent, rendering: M
   return { data, texts, optional: texts };
 }
 
-/** The flat fields in Sygnal's order, less `content` and `room_id`, which follow. */
+/** The few keys of the pusher's data by which apps tell their accounts apart (matrix-push 7.2). */
+function leanData(data: JsonObject): JsonObject {
+  return Object.fromEntries(
+    ["client_name", "data_message", "format"].flatMap((key) => {
+      const value = data[key];
+      return typeof value === "string" ? [[key, truncateText(value, 256)]] : [];
+    }),
+  );
+}
+
+/** The event's flat fields. */
 function eventFields(content: MatrixContent): readonly (readonly [string, string | undefined])[] {
   return [
     ["event_id", content.eventId],
@@ -84,8 +100,6 @@ function eventFields(content: MatrixContent): readonly (readonly [string, string
     ["room_alias", content.roomAlias],
     ["membership", content.membership],
     ["sender_display_name", content.senderDisplayName],
-    ["ciphertext", content.ciphertext],
-    ["ephemeral", content.ephemeral],
-    ["mac", content.mac],
+    ["room_id", content.roomId],
   ];
 }

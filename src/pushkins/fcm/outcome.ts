@@ -21,8 +21,8 @@ export interface FcmAnswer {
   readonly retryAfterMs?: number;
 }
 
-/** Google asks for ten seconds before the first repeat after a 5xx (fcm.md 4). */
-const SERVER_ERROR_WAIT_MS = 10_000;
+/** Google asks for ten seconds before the first repeat after a 5xx or 429, whatever Retry-After says (fcm.md 4). */
+const MIN_WAIT_MS = 10_000;
 /** … and for a minute after a 429 that names no time. */
 const QUOTA_WAIT_MS = 60_000;
 const CREDENTIALS_WAIT_MS = 30_000;
@@ -59,7 +59,7 @@ export function fcmVerdict(answer: FcmAnswer): Verdict {
   if (status === 404 && error.errorCode === undefined) return credentials(said, "done");
   if (status === 429) return later("rate-limited", answer.retryAfterMs ?? QUOTA_WAIT_MS, said);
   if (status >= 400 && status < 500) return dropped(said);
-  return later("upstream-unavailable", answer.retryAfterMs ?? SERVER_ERROR_WAIT_MS, said);
+  return later("upstream-unavailable", answer.retryAfterMs ?? 0, said);
 }
 
 /** fcm.md 5: is it the token or the payload? First match wins. */
@@ -67,7 +67,6 @@ function invalidArgument(error: FcmError, said: UpstreamAnswer): Verdict {
   if (error.violations.some((field) => field === "message.token" || field === "message.fid")) {
     return reject("bad-token", said, true);
   }
-  if (error.violations.length > 0) return dropped(said);
   if (error.message.includes("not a valid FCM registration token")) return reject("bad-token", said, true);
   return dropped(said);
 }
@@ -108,7 +107,8 @@ function later(
   retryAfterMs: number,
   said: UpstreamAnswer,
 ): Verdict {
-  return done({ kind: "retryable", reason, retryAfterMs, answer: said });
+  const waitMs = Math.max(MIN_WAIT_MS, retryAfterMs);
+  return done({ kind: "retryable", reason, retryAfterMs: waitMs, answer: said });
 }
 
 function parseError(body: string): FcmError {

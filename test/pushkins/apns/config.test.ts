@@ -52,6 +52,14 @@ describe("an app of type apns", () => {
     });
   });
 
+  it.each(["com.example\n", "com example", "com.例", "x".repeat(256)])(
+    "refuses the topic %j, which no header may carry (H20)",
+    async (topic) => {
+      const { problems } = await load(withKey({ topic }));
+      expect(problems).toEqual([expect.stringContaining("no bundle id has")]);
+    },
+  );
+
   it("takes a key in the older SEC1 form", async () => {
     const { createPrivateKey } = await import("node:crypto");
     const sec1 = createPrivateKey(files.p256()).export({ type: "sec1", format: "pem" }).toString();
