@@ -2,17 +2,13 @@ import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
-import { AppRouter } from "./core/app-router.ts";
 import type { App } from "./core/app.ts";
-import { DedupeMemory } from "./core/dedupe.ts";
-import { Digests } from "./core/digest.ts";
-import { CoreDispatcher } from "./core/dispatcher.ts";
+import { createEngine, type Engine } from "./core/engine.ts";
 import { Guard } from "./core/guard.ts";
 import { InFlight } from "./core/in-flight.ts";
 import { combineObservers } from "./core/observer.ts";
 import { Shared, type Pushkin } from "./core/pushkin.ts";
-import { RejectionMemory } from "./core/rejections.ts";
-import { RETIRED_APP_HOLD_MS, RetiredApps } from "./core/retired-apps.ts";
+import { RETIRED_APP_HOLD_MS } from "./core/retired-apps.ts";
 import { frontDoors } from "./doors/index.ts";
 import { createApp } from "./http/app.ts";
 import { combineHttpObservers } from "./http/observer.ts";
@@ -23,8 +19,9 @@ import type { ClosableLog } from "./log/create-log.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { openStore } from "./store/open.ts";
-import type { KnownApp, Store } from "./store/store.ts";
+import type { KnownApp, OutboxCaps, Store } from "./store/store.ts";
 import { version } from "./version.ts";
+import { startWatchdog } from "./watchdog.ts";
 
 /** What a gateway is made from. */
 export interface GatewayOptions {
@@ -60,18 +57,19 @@ export class Gateway {
   readonly #store: Store;
   readonly #metrics: Metrics;
   readonly #apps: ReadonlyMap<string, App>;
-  readonly #dispatcher: CoreDispatcher;
+  readonly #engine: Engine;
   readonly #server: HttpServer;
   #metricsServer: MetricsServer | undefined;
   #stopping = false;
   #cancelUpkeep = (): void => {};
+  #stopWatchdog = (): void => {};
 
   private constructor(parts: {
     readonly options: GatewayOptions;
     readonly store: Store;
     readonly metrics: Metrics;
     readonly apps: ReadonlyMap<string, App>;
-    readonly dispatcher: CoreDispatcher;
+    readonly engine: Engine;
     readonly tls: TlsIdentity | undefined;
   }) {
     const { clock, config, log } = parts.options;
@@ -79,14 +77,14 @@ export class Gateway {
     this.#store = parts.store;
     this.#metrics = parts.metrics;
     this.#apps = parts.apps;
-    this.#dispatcher = parts.dispatcher;
+    this.#engine = parts.engine;
     const httpObserver = combineHttpObservers(parts.metrics.httpObserver, createAccessLogObserver(log));
     const { delivery, limits } = config;
     const handler = createApp({
       clock,
       log,
       observer: httpObserver,
-      dispatcher: parts.dispatcher,
+      dispatcher: parts.engine.dispatcher,
       doors: frontDoors({ matrix: { unifiedpushGateway: config.matrix.unifiedpush_gateway } }),
       limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
       lifetimesMs: delivery.expire_after,
@@ -114,6 +112,7 @@ export class Gateway {
         clock,
         version,
         rememberedRejections: () => store.rejections.count(clock.now()),
+        ...(store.durable ? { outboxCounts: () => store.outbox.counts() } : {}),
         pendingGcmRequests: () =>
           pushkins.filter(({ type }) => type === "gcm").reduce((sum, pushkin) => sum + pushkin.waiting(), 0),
         logLinesDropped: () => log.droppedLines(),
@@ -125,19 +124,20 @@ export class Gateway {
           metrics.certificateExpires(name, pushkin.certificateExpiresAtMs);
         }
       }
-      const dispatcher = new CoreDispatcher({
-        router: new AppRouter(apps),
-        retired: new RetiredApps(known, new Set(apps.keys()), clock),
-        rejections: new RejectionMemory(store.rejections, clock, config.rejections.keep),
-        dedupe: new DedupeMemory(store.dedupe, clock, config.delivery.dedupe_for),
-        digests: new Digests(store.installationKey),
+      const engine = createEngine({
+        apps,
+        store,
+        known,
         observer,
         clock,
         log,
         random: Math.random,
+        keepRejectionsMs: config.rejections.keep,
+        dedupeForMs: config.delivery.dedupe_for,
+        caps: outboxCaps(config),
       });
       const tls = await readTls(config);
-      const gateway = new Gateway({ options, store, metrics, apps, dispatcher, tls });
+      const gateway = new Gateway({ options, store, metrics, apps, engine, tls });
       await gateway.#noteConfiguredApps();
       return gateway;
     } catch (error) {
@@ -160,7 +160,9 @@ export class Gateway {
         http.bind_addresses.map((address) => ({ address, port: http.port })),
       );
       for (const { address, port } of bound) log.info("listening", { address, port, version });
+      await this.#engine.start();
       this.#upkeep();
+      this.#stopWatchdog = startWatchdog(this.#options.clock, log);
       const metricsPort = this.#metricsServer?.port;
       return { http: bound, ...(metricsPort === undefined ? {} : { metricsPort }) };
     } catch (error) {
@@ -177,12 +179,13 @@ export class Gateway {
     const { clock, log } = this.#options;
     this.#stopping = true;
     this.#cancelUpkeep();
+    this.#stopWatchdog();
     this.#server.drain();
     if (drainMs > 0) await clock.sleep(drainMs);
     const limit = new AbortController();
     const cancel = clock.schedule(STOP_LIMIT_MS, () => limit.abort());
     try {
-      await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#dispatcher.stop(limit.signal)]);
+      await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#engine.stop(limit.signal)]);
       await Promise.all([...this.#apps.values()].map(({ pushkin }) => pushkin.close(limit.signal)));
       await this.#noteConfiguredApps().catch(() => log.warn("the store did not take the last entries"));
     } finally {
@@ -256,6 +259,7 @@ async function createApps(
         clock,
         log: log.child({ app: name }),
         shared,
+        outbound: config.outbound,
         ...(config.proxy === undefined ? {} : { proxy: new URL(config.proxy) }),
       })
       .catch((error: unknown) => {
@@ -284,6 +288,16 @@ async function createApps(
 function inFlightLimit(options: Readonly<Record<string, unknown>>): number {
   const limit = options["inflight_request_limit"];
   return typeof limit === "number" ? limit : 512;
+}
+
+function outboxCaps({ outbox }: Config): OutboxCaps {
+  const { app_share: share, max_bytes: maxBytes, max_rows: maxRows } = outbox;
+  return {
+    maxRows,
+    maxBytes,
+    maxAppRows: Math.max(1, Math.floor(maxRows * share)),
+    maxAppBytes: Math.floor(maxBytes * share),
+  };
 }
 
 async function readTls({ http }: Config): Promise<TlsIdentity | undefined> {

@@ -27,6 +27,19 @@ export function createLogObserver(log: Log, clock: Clock): Observer {
       if (event.settled.kind === "rejected") log.info("push rejected", fields);
       else log.debug(`push ${event.settled.kind}`, fields);
     },
+    concluded({ app, pushkin, device, outcome, attempts }) {
+      const fields: LogFields = {
+        app,
+        pushkin,
+        device: device.slice(0, deviceDigits),
+        outcome: outcome.kind,
+        ...("reason" in outcome ? { reason: outcome.reason } : {}),
+        ...(outcome.answer === undefined ? {} : { status: outcome.answer.status }),
+        attempt: attempts,
+      };
+      if (outcome.kind === "delivered") log.debug("promised push delivered", fields);
+      else log.info(`promised push ${outcome.kind}`, fields);
+    },
     alarm(event) {
       const key = JSON.stringify([event.app, event.alarm]);
       const nowMs = clock.monotonic();

@@ -29,6 +29,19 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["doors/*/config.ts", `./ ${sectionParts} json.ts`],
   ["doors/*/", `./ core/ http/ ${leaves}`],
   ["pushkins/index.ts", "pushkins/ core/pushkin.ts"],
+  // What Web Push services and UnifiedPush servers have in common; no pushkin of its own.
+  [
+    "pushkins/push-service/",
+    `./ pushkins/app-options.ts pushkins/truncate.ts core/ upstream/ ${sectionParts} ${leaves}`,
+  ],
+  [
+    "pushkins/webpush/config.ts pushkins/unifiedpush/config.ts",
+    `./ pushkins/push-service/ pushkins/app-options.ts core/ ${sectionParts} json.ts`,
+  ],
+  [
+    "pushkins/webpush/ pushkins/unifiedpush/",
+    `./ pushkins/push-service/ pushkins/*.ts core/ upstream/ ${leaves}`,
+  ],
   ["pushkins/*/config.ts", `./ pushkins/app-options.ts core/ ${sectionParts} json.ts`],
   ["pushkins/*/", `./ pushkins/*.ts core/ upstream/ ${leaves}`],
   ["pushkins/app-options.ts", `core/ ${sectionParts} json.ts`],
@@ -42,7 +55,8 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["log-config.ts metrics/config.ts", `${sectionParts} json.ts`],
   ["log/", `log/ ${leaves}`],
   ["log-observer.ts", `core/observer.ts http/observer.ts ${leaves}`],
-  ["metrics/", `metrics/ core/ http/observer.ts ${leaves}`],
+  ["metrics/", `metrics/ core/ http/observer.ts store/store.ts ${leaves}`],
+  ["watchdog.ts", leaves],
 
   // The configuration is composed of every module's section.
   ["config/", `config/ core/ */config.ts doors/*/config.ts log-config.ts ${leaves}`],
@@ -53,7 +67,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // These alone know everyone.
   [
     "gateway.ts",
-    `config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ upstream/ log-config.ts log-observer.ts version.ts ${leaves}`,
+    `config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ upstream/ log-config.ts log-observer.ts version.ts watchdog.ts ${leaves}`,
   ],
   [
     "cli/ demo/",

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Dedupe, Digest } from "../store/store.ts";
-import type { Settled } from "./outcome.ts";
+import type { PushRun } from "./push-run.ts";
 
 /** About 40 MB when full; then the oldest is forgotten: a rare duplicate is better than a lost message. */
 const MAX_REMEMBERED = 262_144;
@@ -19,7 +19,7 @@ export class DedupeMemory {
   readonly #clock: Clock;
   readonly #keepMs: number;
   readonly #maxRemembered: number;
-  readonly #inFlight = new Map<Digest, Promise<Settled>>();
+  readonly #inFlight = new Map<Digest, PushRun>();
   /** Until when, on the wall clock; oldest first. */
   readonly #delivered = new Map<Digest, number>();
 
@@ -36,15 +36,15 @@ export class DedupeMemory {
     return this.#delivered.size;
   }
 
-  /** The result that an equal push under way will have. */
-  running(key: Digest): Promise<Settled> | undefined {
+  /** An equal push that is under way: its result is shared. */
+  running(key: Digest): PushRun | undefined {
     return this.#inFlight.get(key);
   }
 
   /** Takes note of a push that has been begun; its result is shared until it is there. */
-  begin(key: Digest, result: Promise<Settled>): void {
-    this.#inFlight.set(key, result);
-    void result.then(() => this.#inFlight.delete(key));
+  begin(key: Digest, run: PushRun): void {
+    this.#inFlight.set(key, run);
+    void run.ended.then(() => this.#inFlight.delete(key));
   }
 
   /** Answers without waiting unless the store may know of it. */

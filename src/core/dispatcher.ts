@@ -1,14 +1,17 @@
 import type { Clock } from "../clock.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Digest } from "../store/store.ts";
-import { alarmOf, holdAlarm, retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
+import { retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
 import type { AppRouter } from "./app-router.ts";
 import type { App } from "./app.ts";
-import { runAttempts, type AttemptsEnd } from "./attempts.ts";
+import { heldRetryMs, type Attempter, type Delivery } from "./attempter.ts";
 import type { DedupeMemory } from "./dedupe.ts";
 import type { Digests } from "./digest.ts";
+import type { LatestBySlot } from "./latest-by-slot.ts";
 import type { Observer } from "./observer.ts";
+import type { OutboxIntake } from "./outbox-intake.ts";
 import type { Outcome, Rejected, Settled } from "./outcome.ts";
+import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
 import type { RejectionMemory } from "./rejections.ts";
 import type { RetiredApps } from "./retired-apps.ts";
@@ -35,6 +38,10 @@ export interface CoreDispatcherDeps {
   readonly rejections: RejectionMemory;
   readonly dedupe: DedupeMemory;
   readonly digests: Digests;
+  readonly attempter: Attempter;
+  /** Absent with a store that keeps nothing. */
+  readonly intake?: OutboxIntake;
+  readonly latest: LatestBySlot;
   readonly observer: Observer;
   readonly clock: Clock;
   readonly log: Log;
@@ -42,17 +49,19 @@ export interface CoreDispatcherDeps {
   readonly random: () => number;
 }
 
-/** How long a held push is left alone before the next try (design, Settled points). */
-const HELD_RETRY_MS = 60_000;
-
-/** One push under way: what it is, whose it is, and what came of it so far. */
-interface Running {
+/** A push whose app is known. */
+interface Addressed {
   readonly push: Push;
   readonly app: App;
   readonly device: Digest;
   /** Absent when the push can have no duplicate. */
   readonly key: Digest | undefined;
-  attempts: number;
+}
+
+/** What became of a push, and how often the upstream was asked. */
+interface Answered {
+  readonly settled: Settled;
+  readonly attempts: number;
 }
 
 /** The way of one push (design, 'One push, step by step'), and the sole writer of outcomes. */
@@ -60,19 +69,23 @@ export class CoreDispatcher implements Dispatcher {
   readonly #deps: CoreDispatcherDeps;
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #runDeps: PushRunDeps;
 
   constructor(deps: CoreDispatcherDeps) {
     this.#deps = deps;
+    const { attempter, clock, intake, random } = deps;
+    const onBug = (error: unknown): Settled => this.#bug(error);
+    this.#runDeps = { attempter, intake, clock, random, stopping: this.#stopping.signal, onBug };
   }
 
   async dispatch(pushes: readonly Push[], options: DispatchOptions): Promise<readonly Settled[]> {
-    const { clock, dedupe } = this.#deps;
+    const { clock, dedupe, log } = this.#deps;
     const delivered: Digest[] = [];
     const settled = await Promise.all(pushes.map((push) => this.#settle(push, options, delivered)));
     const repeatExpected = settled.some((each) => each.kind === "retryable") || options.callerGone.aborted;
     if (repeatExpected) await this.#tryStore(() => dedupe.keep(delivered));
     if (clock.monotonic() > options.answerByMs + 1_000) {
-      this.#deps.log.warn("a request was answered late", { request_id: options.requestId });
+      log.warn("a request was answered late", { request_id: options.requestId });
     }
     return settled;
   }
@@ -90,7 +103,7 @@ export class CoreDispatcher implements Dispatcher {
 
   /** One push up to its answer, which may come before its outcome. */
   async #settle(push: Push, options: DispatchOptions, delivered: Digest[]): Promise<Settled> {
-    const { clock, observer, router } = this.#deps;
+    const { clock, digests, observer, router } = this.#deps;
     const startedMs = clock.monotonic();
     observer.deviceReceived(push);
     const app = router.find(push.appId);
@@ -100,121 +113,99 @@ export class CoreDispatcher implements Dispatcher {
       return settled;
     }
     observer.handed(app.name, app.pushkin.type);
-    const { digests } = this.#deps;
-    const running: Running = {
-      push,
-      app,
-      device: digests.device(app.name, push.pushkey),
-      key: push.dedupeOn === undefined ? undefined : digests.push(push.appId, push.pushkey, push.dedupeOn),
-      attempts: 0,
-    };
-    const result = await this.#beforeDeadline(this.#begin(running, options), running, options);
-    if (result.kind === "delivered" && running.key !== undefined) delivered.push(running.key);
+    const key =
+      push.dedupeOn === undefined ? undefined : digests.push(push.appId, push.pushkey, push.dedupeOn);
+    const addressed: Addressed = { push, app, device: digests.device(app.name, push.pushkey), key };
+    const { settled, attempts } = await this.#answer(addressed, options);
+    if (settled.kind === "delivered" && key !== undefined) delivered.push(key);
     observer.settled({
       app: app.name,
       pushkin: app.pushkin.type,
       push,
-      device: running.device,
-      settled: result,
+      device: addressed.device,
+      settled,
       durationMs: clock.monotonic() - startedMs,
-      attempts: running.attempts,
+      attempts,
     });
-    return result;
+    return settled;
   }
 
-  /** Starts a push, or joins the equal one that is under way. */
-  async #begin(running: Running, options: DispatchOptions): Promise<Settled> {
-    const { dedupe, rejections } = this.#deps;
-    const { app, device, key, push } = running;
+  /** Known dead? A duplicate? Promised already? Else render and run. Never rejects. */
+  async #answer(addressed: Addressed, options: DispatchOptions): Promise<Answered> {
+    const { dedupe, intake, rejections } = this.#deps;
+    const { app, device, key, push } = addressed;
     try {
       const recalled = rejections.recall(app.name, device, push);
       const memory = recalled instanceof Promise ? await recalled : recalled;
-      if (memory === "dead") return { kind: "rejected", reason: "known-dead" };
-      if (key === undefined) return await this.#run(running, memory === "registered-since", options);
-      const known = dedupe.wasDelivered(key);
-      if (known instanceof Promise ? await known : known) return { kind: "dropped", reason: "duplicate" };
-      // Looked up last and without a wait before `begin`, so that two equal pushes cannot both start.
-      const earlier = dedupe.running(key);
-      if (earlier !== undefined) return await earlier;
-      const result = this.#run(running, memory === "registered-since", options);
-      dedupe.begin(key, result);
-      return await result;
+      if (memory === "dead") return atOnce({ kind: "rejected", reason: "known-dead" });
+      if (key !== undefined) {
+        const known = dedupe.wasDelivered(key);
+        if (known instanceof Promise ? await known : known)
+          return atOnce({ kind: "dropped", reason: "duplicate" });
+        // Looked up without a wait before `begin`, so that two equal pushes cannot both start.
+        if (dedupe.running(key) === undefined) {
+          const held = intake?.holds(key) ?? false;
+          if (held instanceof Promise ? await held : held) return atOnce({ kind: "accepted" });
+        }
+        const earlier = dedupe.running(key);
+        if (earlier !== undefined)
+          return { settled: await earlier.answerBy(options.answerByMs), attempts: 0 };
+      }
+      const run = this.#begin(addressed, memory === "registered-since", options);
+      if (!(run instanceof PushRun)) return atOnce(run);
+      const settled = await run.answerBy(options.answerByMs);
+      return { settled, attempts: run.attempts };
     } catch (error) {
-      return this.#bug(error, options.requestId);
+      return atOnce(this.#bug(error));
     }
   }
 
-  /** Render, take a place in the app's bulkhead, attempt, and remember what is to be remembered. Never rejects. */
-  async #run(running: Running, wasDead: boolean, options: DispatchOptions): Promise<Settled> {
-    const { clock, log, observer, random } = this.#deps;
-    const { app, push } = running;
-    try {
-      const rendered = app.pushkin.render(push);
-      if (!("body" in rendered)) return rendered;
-      if (!app.inFlight.tryEnter()) {
-        observer.overloaded(app.name);
-        return { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
-      }
-      let end: AttemptsEnd;
-      const attempts = runAttempts({
-        pushkin: app.pushkin,
-        message: rendered,
-        push,
-        answerByMs: options.answerByMs,
-        stopping: this.#stopping.signal,
-        judge: (outcome) => this.#judge(running, outcome),
-        clock,
-        log,
-        observer,
-        random,
-        onAttempt: (attempt) => (running.attempts = attempt),
-      });
-      this.#underWay.add(attempts);
-      try {
-        end = await attempts;
-      } finally {
-        this.#underWay.delete(attempts);
-        app.inFlight.leave();
-      }
-      await this.#remember(running, end.outcome, wasDead, options);
-      // Here the durable outbox takes what is still open and answers `accepted` (design D6).
-      return end.outcome;
-    } catch (error) {
-      return this.#bug(error, options.requestId);
+  /** Renders, takes a place in the app's bulkhead and starts; or what is to be said instead. */
+  #begin(addressed: Addressed, wasDead: boolean, options: DispatchOptions): PushRun | Settled {
+    const { dedupe, observer } = this.#deps;
+    const { app, device, key, push } = addressed;
+    const rendered = app.pushkin.render(push);
+    if (!("body" in rendered)) return rendered;
+    if (!app.inFlight.tryEnter()) {
+      observer.overloaded(app.name);
+      return { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
     }
-  }
-
-  /** What the guard makes of an attempt's outcome, and the alarms that it raises. */
-  #judge(running: Running, outcome: Outcome): Outcome {
-    const { app, device } = running;
-    const alarm = alarmOf(outcome);
-    if (alarm !== undefined) this.#alarm(app.name, alarm);
-    if (outcome.kind === "delivered") app.guard.succeeded(device);
-    if (outcome.kind !== "rejected") return outcome;
-    if (outcome.guarded !== true) {
-      if (outcome.answer !== undefined) app.guard.sawCertainRejection(device);
-      return outcome;
-    }
-    const { held } = app.guard.judge(device);
-    if (held === undefined) return outcome;
-    this.#alarm(app.name, holdAlarm(held, outcome.answer));
-    return {
-      kind: "retryable",
-      reason: "held",
-      retryAfterMs: HELD_RETRY_MS,
-      ...(outcome.answer === undefined ? {} : { answer: outcome.answer }),
+    const { id, pushkeyTsMs, priority, urgency, receivedAtMs, expiresAtMs } = push;
+    const delivery: Delivery = {
+      app,
+      device,
+      facts: {
+        id,
+        priority,
+        urgency,
+        receivedAtMs,
+        expiresAtMs,
+        ...(pushkeyTsMs === undefined ? {} : { pushkeyTsMs }),
+      },
+      message: rendered,
     };
+    const run = new PushRun(this.#runDeps, delivery, key, options.answerByMs, (outcome) =>
+      this.#remember(addressed, outcome, wasDead, options),
+    );
+    if (key !== undefined) dedupe.begin(key, run);
+    this.#underWay.add(run.ended);
+    void run.ended.then(() => {
+      this.#underWay.delete(run.ended);
+      app.inFlight.leave();
+    });
+    return run;
   }
 
   async #remember(
-    running: Running,
+    addressed: Addressed,
     outcome: Outcome,
     wasDead: boolean,
     options: DispatchOptions,
   ): Promise<void> {
-    const { clock, dedupe, rejections } = this.#deps;
-    const { app, device, key, push } = running;
+    const { clock, dedupe, latest, rejections } = this.#deps;
+    const { app, device, key, push } = addressed;
     if (outcome.kind === "delivered") {
+      if (push.urgency === "badge") latest.note(app.name, device, "badge", push.receivedAtMs);
       if (wasDead) await this.#tryStore(() => rejections.forget(app.name, device));
       if (key === undefined) return;
       dedupe.remember(key);
@@ -226,32 +217,12 @@ export class CoreDispatcher implements Dispatcher {
     }
   }
 
-  /** The result, or what is said when the window ends first: the push goes on and its result is remembered. */
-  async #beforeDeadline(
-    result: Promise<Settled>,
-    running: Running,
-    options: DispatchOptions,
-  ): Promise<Settled> {
-    const { clock } = this.#deps;
-    let cancel = (): void => {};
-    const windowEnd = new Promise<Settled>((resolve) => {
-      cancel = clock.schedule(Math.max(0, options.answerByMs - clock.monotonic()), () =>
-        resolve({ kind: "retryable", reason: "answer-window" }),
-      );
-    });
-    try {
-      return await Promise.race([result, windowEnd]);
-    } finally {
-      cancel();
-    }
-  }
-
   /** Nobody is configured for it: rejected, unless somebody was until lately (D8, C05). */
   #withoutApp(push: Push): Settled {
     const retired = this.#deps.retired.find(push.appId);
     if (retired === undefined) return { kind: "rejected", reason: "unknown-app" } satisfies Rejected;
     this.#alarm(retired, retiredAppAlarm);
-    return { kind: "retryable", reason: "held", retryAfterMs: HELD_RETRY_MS };
+    return { kind: "retryable", reason: "held", retryAfterMs: heldRetryMs(1) };
   }
 
   #alarm(app: string | undefined, alarm: Alarm): void {
@@ -267,11 +238,12 @@ export class CoreDispatcher implements Dispatcher {
     }
   }
 
-  #bug(error: unknown, requestId: string): Settled {
-    this.#deps.log.error("a push failed by a fault of the gateway's own", {
-      request_id: requestId,
-      ...errorFields(error),
-    });
+  #bug(error: unknown): Settled {
+    this.#deps.log.error("a push failed by a fault of the gateway's own", errorFields(error));
     return { kind: "retryable", reason: "internal" };
   }
+}
+
+function atOnce(settled: Settled): Answered {
+  return { settled, attempts: 0 };
 }

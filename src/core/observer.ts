@@ -1,5 +1,5 @@
-import type { Outcome, Settled } from "./outcome.ts";
-import type { Push } from "./push.ts";
+import type { Delivered, Dropped, Outcome, Rejected, Settled } from "./outcome.ts";
+import type { Push, PushFacts } from "./push.ts";
 
 /** One try at an upstream, as it ended. */
 export interface AttemptEvent {
@@ -7,7 +7,7 @@ export interface AttemptEvent {
   readonly app: string;
   /** `apns`, `gcm`, … */
   readonly pushkin: string;
-  readonly push: Push;
+  readonly facts: PushFacts;
   /** 1 for the first. */
   readonly attempt: number;
   readonly outcome: Outcome;
@@ -32,6 +32,19 @@ export interface SettledEvent {
   readonly attempts: number;
 }
 
+/** How a promised push ended, after its sender had been answered. */
+export interface ConcludedEvent {
+  /** The app's key in the configuration. */
+  readonly app: string;
+  readonly pushkin: string;
+  readonly facts: PushFacts;
+  /** Keyed digest of (app, pushkey): log its prefix only. */
+  readonly device: string;
+  readonly outcome: Delivered | Rejected | Dropped;
+  /** Tries in all, those before the answer included. */
+  readonly attempts: number;
+}
+
 /** Something that an operator must look at. */
 export interface AlarmEvent {
   /** The app's key in the configuration; absent when it concerns the whole gateway. */
@@ -51,6 +64,8 @@ export interface Observer {
   attemptStarted(app: string, pushkin: string): void;
   attemptEnded(event: AttemptEvent): void;
   settled(event: SettledEvent): void;
+  /** A push that had been accepted has ended. */
+  concluded(event: ConcludedEvent): void;
   /** A push was turned away because its app has too many under way. */
   overloaded(app: string): void;
   alarm(event: AlarmEvent): void;
@@ -63,6 +78,7 @@ export const silentObserver: Observer = {
   attemptStarted() {},
   attemptEnded() {},
   settled() {},
+  concluded() {},
   overloaded() {},
   alarm() {},
 };
@@ -75,6 +91,7 @@ export function combineObservers(...observers: readonly Observer[]): Observer {
     attemptStarted: (app, pushkin) => observers.forEach((o) => o.attemptStarted(app, pushkin)),
     attemptEnded: (event) => observers.forEach((o) => o.attemptEnded(event)),
     settled: (event) => observers.forEach((o) => o.settled(event)),
+    concluded: (event) => observers.forEach((o) => o.concluded(event)),
     overloaded: (app) => observers.forEach((o) => o.overloaded(app)),
     alarm: (event) => observers.forEach((o) => o.alarm(event)),
   };

@@ -31,6 +31,14 @@ export type RetryReason =
   | "overloaded"
   /** The answer window closed before an outcome was known. */
   | "answer-window"
+  /** The upstream does not answer at present: it was not asked. */
+  | "circuit-open"
+  /** Repeats towards this upstream are used up for the moment: it was not asked. */
+  | "no-budget"
+  /** What is open cannot be promised: the store does not take it. */
+  | "store"
+  /** … or as much waits already as may wait. */
+  | "outbox-full"
   | "shutting-down"
   /** A bug of ours, caught and logged. */
   | "internal";
@@ -49,6 +57,10 @@ export type DropReason =
   | "registered-since"
   /** A repeat of a push that has been delivered. */
   | "duplicate"
+  /** A newer push says what this one would have said (P8). */
+  | "superseded"
+  /** The process ended three times with this push in hand: it is kept away from it (poison). */
+  | "quarantined"
   /** A user-chosen endpoint that the operator does not allow. */
   | "endpoint-not-allowed";
 

@@ -29,6 +29,12 @@ export interface Push {
   readonly dedupeOn?: string;
 }
 
+/** What an attempt, and the outbox, knows of a push once it is rendered: nothing of its content, no pushkey. */
+export type PushFacts = Pick<
+  Push,
+  "id" | "pushkeyTsMs" | "priority" | "urgency" | "receivedAtMs" | "expiresAtMs"
+>;
+
 /** The content kinds. A pushkin renders each in a file of that name. */
 export type Content = MatrixContent;
 

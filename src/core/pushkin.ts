@@ -2,7 +2,7 @@ import type { Static, TObject } from "@sinclair/typebox";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Dropped, Outcome, Rejected } from "./outcome.ts";
-import type { Push } from "./push.ts";
+import type { Push, PushFacts } from "./push.ts";
 
 /**
  * A push in the upstream's form, rendered once before the first attempt (D11): JSON, so that the outbox can keep it.
@@ -19,7 +19,7 @@ export interface Message {
 
 /** What an attempt knows besides the message. */
 export interface AttemptContext {
-  readonly push: Pick<Push, "id" | "pushkeyTsMs" | "expiresAtMs" | "priority">;
+  readonly push: PushFacts;
   /** Aborts the attempt; what it would have answered is then unknown. */
   readonly signal: AbortSignal;
 }
@@ -43,6 +43,8 @@ export interface Pushkin {
   readonly certificateExpiresAtMs?: number;
   /** Requests that wait for a connection or a free stream. */
   waiting(): number;
+  /** The host that a message goes to: what circuits and budgets are kept by. */
+  upstreamOf(message: Message): string;
   /** Content into the upstream's form, or why nothing will be sent. Pure; bounded by the content's size. */
   render(push: Push): Message | Rejected | Dropped;
   /**
@@ -54,12 +56,23 @@ export interface Pushkin {
   close(signal: AbortSignal): Promise<void>;
 }
 
+/** `outbound` of the configuration: which endpoints of users' may be reached. */
+export interface Outbound {
+  /** CIDRs that may be reached although they are not public. */
+  readonly allow_addresses: readonly string[];
+  readonly allow_ports: readonly number[];
+  /** Plain http, to `allow_addresses` alone. */
+  readonly allow_http: boolean;
+}
+
 /** What a pushkin may use. */
 export interface PushkinDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** Forward proxy for everything outgoing, `http://[user:password@]host[:port]`. */
   readonly proxy?: URL;
+  /** Where endpoints that users supply may lead; absent = public https hosts alone. */
+  readonly outbound?: Outbound;
   /** What the pushkins of one gateway have in common, such as one provider token per key. */
   readonly shared: Shared;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Digest, Rejections, Verdict } from "../store/store.ts";
 import type { Rejected } from "./outcome.ts";
-import type { Push } from "./push.ts";
+import type { PushFacts } from "./push.ts";
 
 /** Without a `pushkey_ts` a new registration of the same token cannot be seen, so the upstream is asked again soon. */
 const KEEP_WITHOUT_TIMESTAMP_MS = 24 * 60 * 60 * 1000;
@@ -22,14 +22,14 @@ export class RejectionMemory {
   }
 
   /** Answers without waiting where nothing is known, which is nearly always. */
-  recall(app: string, device: Digest, push: Push): Memory | Promise<Memory> {
+  recall(app: string, device: Digest, push: PushFacts): Memory | Promise<Memory> {
     const found = this.#store.find(app, device, this.#clock.now());
     if (found === undefined) return "none";
     return found instanceof Promise ? found.then((verdict) => compare(verdict, push)) : compare(found, push);
   }
 
   /** Remembers an upstream's verdict. What this gateway can tell by itself it need not remember. */
-  async remember(app: string, device: Digest, push: Push, outcome: Rejected): Promise<void> {
+  async remember(app: string, device: Digest, push: PushFacts, outcome: Rejected): Promise<void> {
     if (outcome.reason === "known-dead" || outcome.reason === "invalid-pushkey") return;
     if (outcome.reason === "unknown-app") return;
     const now = this.#clock.now();
@@ -48,7 +48,7 @@ export class RejectionMemory {
 }
 
 /** matrix-push 4.3: a registration later than the verdict makes it void. */
-function compare(verdict: Verdict | undefined, push: Push): Memory {
+function compare(verdict: Verdict | undefined, push: PushFacts): Memory {
   if (verdict === undefined) return "none";
   return push.pushkeyTsMs !== undefined && push.pushkeyTsMs > verdict.sinceMs ? "registered-since" : "dead";
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { holdAlarm, retiredAppAlarm } from "../core/alarms.ts";
 import type { Observer } from "../core/observer.ts";
 import type { Settled } from "../core/outcome.ts";
+import type { OutboxCounts } from "../store/store.ts";
 import { combineHttpObservers, silentHttpObserver, type HttpObserver } from "../http/observer.ts";
 import { counterFor, gaugeFor, histogramFor } from "./instruments.ts";
 import { metricNames, statusClasses } from "./names.ts";
@@ -22,6 +23,8 @@ export interface MetricsOptions {
   readonly version: string;
   /** Asked at each scrape. A failure, or no answer within 2 s, leaves the series out. */
   readonly rememberedRejections?: () => Promise<ReadonlyMap<string, number>>;
+  /** The outbox's states, asked at each scrape in the same way. */
+  readonly outboxCounts?: () => Promise<ReadonlyMap<string, OutboxCounts>>;
   /** Requests to FCM that wait for a connection or a stream, asked at each scrape; absent = the series is absent. */
   readonly pendingGcmRequests?: () => number;
   /** Log lines dropped since the start, asked at each scrape. */
@@ -93,6 +96,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (reason === "duplicate") ours.duplicatesSuppressed.inc({ app });
       if (reason === "known-dead") ours.knownDead.inc({ app });
     },
+    concluded: ({ app, outcome }) =>
+      ours.concluded.inc({ app, kind: outcome.kind, reason: reasonOf(outcome) }),
     overloaded: (app) => sygnal.inflightLimitDrop.inc({ pushkin: app }),
     alarm({ app = "", alarm }) {
       ours.alarms.inc({ app, alarm });
@@ -206,6 +211,7 @@ function ownSeries(registry: Registry, options: MetricsOptions) {
       for (const [app, count] of counts ?? []) gauge.set({ app }, count);
     });
   }
+  if (options.outboxCounts !== undefined) outboxSeries(registry, options.outboxCounts, options.clock);
   if (logLinesDropped !== undefined) {
     counterFor(registry, metricNames.logLinesDropped, (counter) => {
       counter.reset();
@@ -227,6 +233,7 @@ function ownSeries(registry: Registry, options: MetricsOptions) {
   return {
     httpObserver,
     outcomes: counterFor(registry, metricNames.outcomes),
+    concluded: counterFor(registry, metricNames.concluded),
     alarms: counterFor(registry, metricNames.alarms),
     attempts,
     attemptDuration,
@@ -240,6 +247,31 @@ function ownSeries(registry: Registry, options: MetricsOptions) {
     },
     close: () => void loopDelay.disable(),
   };
+}
+
+/** One look at the store for both series, so that the sum of the states holds at every scrape (reliability G24). */
+function outboxSeries(
+  registry: Registry,
+  outboxCounts: () => Promise<ReadonlyMap<string, OutboxCounts>>,
+  clock: Clock,
+): void {
+  let asked: Promise<ReadonlyMap<string, OutboxCounts> | undefined> | undefined;
+  const ask = (): Promise<ReadonlyMap<string, OutboxCounts> | undefined> => {
+    asked ??= within(storeWaitMs, clock, outboxCounts()).finally(() => (asked = undefined));
+    return asked;
+  };
+  gaugeFor(registry, metricNames.outboxPushes, async (gauge) => {
+    const counts = await ask();
+    gauge.reset();
+    for (const [app, { pendingBytes: _bytes, ...states }] of counts ?? []) {
+      for (const [state, count] of Object.entries(states)) gauge.set({ app, state }, count);
+    }
+  });
+  gaugeFor(registry, metricNames.outboxPendingBytes, async (gauge) => {
+    const counts = await ask();
+    gauge.reset();
+    for (const [app, { pendingBytes }] of counts ?? []) gauge.set({ app }, pendingBytes);
+  });
 }
 
 /** The result, or nothing when it takes longer. */

@@ -160,6 +160,24 @@ export const metricNames = {
     help: "Dead pushkeys that the store remembers.",
     labels: ["app"],
   },
+  outboxPushes: {
+    name: "signalbox_outbox_pushes",
+    type: "gauge",
+    help: "Promised pushes by state since the store was made: accepted is the sum of the other states.",
+    labels: ["app", "state"],
+  },
+  outboxPendingBytes: {
+    name: "signalbox_outbox_pending_bytes",
+    type: "gauge",
+    help: "Bytes of promised pushes that wait.",
+    labels: ["app"],
+  },
+  concluded: {
+    name: "signalbox_concluded_total",
+    type: "counter",
+    help: "Promised pushes that ended after their sender had been answered, by outcome.",
+    labels: ["app", "kind", "reason"],
+  },
   duplicatesSuppressed: {
     name: "signalbox_duplicates_suppressed_total",
     type: "counter",

@@ -7,7 +7,7 @@ const probes = 4;
 /**
  * Says of most digests that they surely were never added. Digests are keyed and uniformly random already, so their own
  * first bytes are the probes and nothing is hashed. Nothing can be taken out: what was removed or has expired goes on
- * being "maybe" until the next start.
+ * being "maybe" until the next start, or until all is cleared.
  */
 export interface Bloom {
   add(digest: Digest): void;
@@ -15,6 +15,8 @@ export interface Bloom {
   addBytes(digest: Uint8Array): void;
   /** False = surely never added. */
   mayHave(digest: Digest): boolean;
+  /** Takes all out. Only for whoever alone adds, at a moment when nothing is left to be found. */
+  clear(): void;
 }
 
 /** Memory for one filter, shared between threads: one thread fills it, others ask. */
@@ -42,5 +44,6 @@ export function createBloom(memory: SharedArrayBuffer): Bloom {
       }
       return true;
     },
+    clear: () => void words.fill(0),
   };
 }

@@ -11,3 +11,11 @@ export function notADigest(value: string): StoreError | undefined {
     ? undefined
     : new StoreError("internal", "not a digest of 64 lower-case hex digits");
 }
+
+/** Throws the refusal of the first that is no digest: in async methods, so that it is a rejection. */
+export function checkDigests(...digests: readonly string[]): void {
+  for (const digest of digests) {
+    const problem = notADigest(digest);
+    if (problem !== undefined) throw problem;
+  }
+}

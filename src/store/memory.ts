@@ -1,5 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { systemClock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { notADigest } from "./digest.ts";
+import { memoryOutbox } from "./memory-outbox.ts";
 import type { Dedupe, Digest, KnownApp, KnownApps, Rejections, Store, Verdict } from "./store.ts";
 import { StoreError } from "./store.ts";
 
@@ -17,7 +20,7 @@ function setBounded<Value>(map: Map<string, Value>, key: string, value: Value): 
 }
 
 /** A store that ends with the process: for tests, and for running without a disk (nothing can be promised then, D6). */
-export function openMemoryStore(): Store {
+export function openMemoryStore(clock: Clock = systemClock): Store {
   let closed = false;
   /** Throws inside async methods, so that every refusal is a rejection. */
   const check = (...digests: readonly Digest[]): void => {
@@ -111,6 +114,7 @@ export function openMemoryStore(): Store {
     rejections,
     dedupe,
     knownApps,
+    outbox: memoryOutbox(clock, () => (closed ? new StoreError("closed", "the store is closed") : undefined)),
     async prune(nowMs) {
       check();
       const before = verdicts.size + delivered.size;

@@ -1,17 +1,20 @@
+import { promisedStep, rememberedStep } from "./postgres-steps.ts";
 import { StoreError } from "./store.ts";
 
-/** One step of the schema. A database with another dialect gets its own key beside `sqlite`. */
+/** One step of the schema, in each database's own dialect. */
 export interface Migration {
   /** For people. */
   readonly name: string;
   /** One or more statements. */
   readonly sqlite: string;
+  /** One or more statements that can run in a transaction, and only add to what an older version uses (SP12). */
+  readonly postgres: string;
 }
 
 /**
  * The schema's history: steps are appended, never changed and never removed. The schema's number is how many steps
  * have been run. Digests are 32-byte BLOBs; times are milliseconds since 1970; `_until_ms` is the last instant that
- * counts. No column holds a pushkey, a token or content.
+ * counts. No column holds a pushkey or a token; `outbox.payload` alone holds content, until its push is settled.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -42,6 +45,57 @@ export const migrations: readonly Migration[] = [
         guard_tripped_at_ms INTEGER
       ) STRICT, WITHOUT ROWID;
     `,
+    postgres: rememberedStep,
+  },
+  {
+    // The indexes are partial: an entry in somebody's hands is in none that is searched for work, and one that nobody
+    // holds is in one of two, by when it falls due, or (`ready`: found to be due) by its age.
+    name: "promised pushes",
+    sqlite: `
+      CREATE TABLE outbox_apps (
+        app_number INTEGER PRIMARY KEY NOT NULL,
+        app TEXT NOT NULL UNIQUE,
+        accepted INTEGER NOT NULL DEFAULT 0,
+        handed INTEGER NOT NULL DEFAULT 0,
+        rejected INTEGER NOT NULL DEFAULT 0,
+        expired INTEGER NOT NULL DEFAULT 0,
+        dropped INTEGER NOT NULL DEFAULT 0,
+        pending INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),
+        pending_bytes INTEGER NOT NULL DEFAULT 0 CHECK (pending_bytes >= 0),
+        CHECK (accepted = handed + rejected + expired + dropped + pending)
+      ) STRICT;
+      CREATE TABLE outbox (
+        entry INTEGER PRIMARY KEY NOT NULL,
+        id TEXT NOT NULL UNIQUE,
+        app_number INTEGER NOT NULL,
+        device BLOB NOT NULL CHECK (length(device) = 32),
+        dedupe_key BLOB CHECK (length(dedupe_key) = 32),
+        slot TEXT,
+        attempts INTEGER NOT NULL,
+        received_ms INTEGER NOT NULL,
+        queued_ms INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        ready INTEGER NOT NULL CHECK (ready IN (0, 1)),
+        expires_ms INTEGER NOT NULL,
+        owner TEXT,
+        token INTEGER NOT NULL,
+        lease_until_ms INTEGER,
+        crashes INTEGER NOT NULL DEFAULT 0,
+        bytes INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        CHECK ((owner IS NULL) = (lease_until_ms IS NULL))
+      ) STRICT;
+      CREATE UNIQUE INDEX outbox_by_key ON outbox (dedupe_key) WHERE dedupe_key IS NOT NULL;
+      CREATE INDEX outbox_by_slot ON outbox (device, slot, app_number) WHERE slot IS NOT NULL;
+      CREATE INDEX outbox_by_age ON outbox (app_number, received_ms, expires_ms)
+        WHERE owner IS NULL AND crashes = 0 AND ready = 1;
+      CREATE INDEX outbox_by_due ON outbox (app_number, due_ms, expires_ms)
+        WHERE owner IS NULL AND crashes = 0 AND ready = 0;
+      CREATE INDEX outbox_by_expiry ON outbox (expires_ms) WHERE owner IS NULL;
+      CREATE INDEX outbox_suspects ON outbox (app_number, received_ms) WHERE owner IS NULL AND crashes > 0;
+      CREATE INDEX outbox_held ON outbox (lease_until_ms) WHERE owner IS NOT NULL;
+    `,
+    postgres: promisedStep,
   },
 ];
 

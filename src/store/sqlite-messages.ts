@@ -18,6 +18,8 @@ export interface WriterData {
   /** Filled by the writer before it says that it is ready. */
   readonly rejectionFilter: SharedArrayBuffer;
   readonly dedupeFilter: SharedArrayBuffer;
+  /** Written by the writer alone, which may empty it while nothing waits. */
+  readonly outboxFilter: SharedArrayBuffer;
   /**
    * One 64-bit integer: nobody waits any more for requests up to this id, and the writer leaves them undone. All have
    * the same deadline and ids only grow, so one number says it.

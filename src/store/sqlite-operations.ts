@@ -1,23 +1,9 @@
 import type { SQLOutputValue } from "node:sqlite";
 import type { Statements } from "./sqlite-connection.ts";
+import { blob, read, write } from "./sqlite-operation.ts";
+import type { Operation } from "./sqlite-operation.ts";
+import { outboxOperations } from "./sqlite-outbox-operations.ts";
 import type { Digest, KnownApp, Verdict } from "./store.ts";
-
-/** One thing that the writer thread can be asked for. Arguments and result must survive a structured clone. */
-export interface Operation<Args, Result> {
-  /** Runs inside the turn's transaction and is answered after its commit; else before it, outside of any. */
-  readonly writes: boolean;
-  readonly run: (db: Statements, args: Args) => Result;
-}
-
-const read = <Args, Result>(run: Operation<Args, Result>["run"]): Operation<Args, Result> => ({
-  writes: false,
-  run,
-});
-const write = <Args, Result>(run: Operation<Args, Result>["run"]): Operation<Args, Result> => ({
-  writes: true,
-  run,
-});
-const blob = (digest: Digest): Buffer => Buffer.from(digest, "hex");
 
 /** Everything the writer thread does; a new need is a new entry. */
 export const operations = {
@@ -127,6 +113,8 @@ export const operations = {
     );
     return verdicts + delivered;
   }),
+
+  ...outboxOperations,
 };
 
 function knownApp(row: Record<string, SQLOutputValue>): KnownApp {

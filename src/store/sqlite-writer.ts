@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../clock.ts";
 import { createBloom } from "./bloom.ts";
+import type { Bloom } from "./bloom.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { openDatabase } from "./sqlite-database.ts";
 import type { Database, Done } from "./sqlite-database.ts";
@@ -14,6 +15,8 @@ import type { StoreError } from "./store.ts";
 // The store's writer thread. A turn takes everything that waits: reads are answered first, then all writes go into one
 // transaction and are answered after its commit (group commit), however slow the disk's flush is.
 
+/** The outbox's filter is emptied, when nothing waits, after this many keys: it would say "maybe" to more and more. */
+const filterKeys = 200_000;
 /** How often the file is looked at, and while writing fails, how often it is tried again. */
 const checkEveryMs = 1000;
 
@@ -24,6 +27,9 @@ if (port === null) throw new Error("sqlite-writer.ts is started as a worker thre
 const post = (message: FromWriter): void => port.postMessage(message);
 const failureOf = ({ code, message }: StoreError): Failure => ({ code, message });
 const abandonedThrough = new BigInt64Array(data.abandonedThrough);
+
+const outboxFilter = createBloom(data.outboxFilter);
+let keysInFilter = 0;
 
 let waiting: Request[] = [];
 let turnIsDue = false;
@@ -51,6 +57,25 @@ const work =
   (connection: Connection): unknown =>
     run(connection, request.name, request.args);
 
+/** Before the commit, so that whoever has the answer finds the key. */
+function addKeys({ name, args }: Request): void {
+  if (name !== "outboxPut") return;
+  for (const { key } of args.entries) {
+    if (key === undefined) continue;
+    outboxFilter.add(key);
+    keysInFilter += 1;
+  }
+}
+
+/** Between turns: nothing is half done. */
+function tidyFilter(database: Database): void {
+  if (keysInFilter < filterKeys) return;
+  const waits = database.read((db) => db.get("SELECT 1 AS waits FROM outbox LIMIT 1") !== undefined);
+  if (!("value" in waits) || waits.value) return;
+  outboxFilter.clear();
+  keysInFilter = 0;
+}
+
 function turn(database: Database): void {
   turnIsDue = false;
   const batch = waiting;
@@ -64,6 +89,7 @@ function turn(database: Database): void {
   );
   const writing = wanted.filter(writes);
   if (writing.length === 0) return;
+  writing.forEach(addKeys);
   const done = database.commit(writing.map(work));
   answer(writing, done);
   // "internal" is one request's own fault and says nothing about the database.
@@ -74,18 +100,24 @@ function turn(database: Database): void {
 function check(database: Database): void {
   if (closing) return;
   setTrouble(trouble === undefined ? database.fileProblem() : database.probe());
+  tidyFilter(database);
   systemClock.schedule(checkEveryMs, () => check(database));
 }
 
 /** Everything on disk that might be asked for, so that the other side need not ask for the rest. */
 function fillFilters(connection: Connection): void {
-  const fill = (memory: SharedArrayBuffer, sql: string): void => {
-    const filter = createBloom(memory);
-    for (const { digest } of connection.iterate(sql))
-      if (digest instanceof Uint8Array) filter.addBytes(digest);
+  const fill = (filter: Bloom, sql: string): number => {
+    let digests = 0;
+    for (const { digest } of connection.iterate(sql)) {
+      if (!(digest instanceof Uint8Array)) continue;
+      filter.addBytes(digest);
+      digests += 1;
+    }
+    return digests;
   };
-  fill(data.rejectionFilter, "SELECT device AS digest FROM rejections");
-  fill(data.dedupeFilter, "SELECT dedupe_key AS digest FROM delivered");
+  fill(createBloom(data.rejectionFilter), "SELECT device AS digest FROM rejections");
+  fill(createBloom(data.dedupeFilter), "SELECT dedupe_key AS digest FROM delivered");
+  keysInFilter = fill(outboxFilter, "SELECT dedupe_key AS digest FROM outbox WHERE dedupe_key IS NOT NULL");
 }
 
 function serve(database: Database, unlock: () => void): void {

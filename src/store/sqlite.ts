@@ -2,11 +2,12 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import { bloomMemory, createBloom } from "./bloom.ts";
-import { notADigest } from "./digest.ts";
+import { checkDigests, notADigest } from "./digest.ts";
 import { startWriter } from "./sqlite-client.ts";
 import type { Client } from "./sqlite-client.ts";
+import { sqliteOutbox } from "./sqlite-outbox.ts";
 import { StoreError } from "./store.ts";
-import type { Dedupe, Digest, KnownApps, Rejections, Store } from "./store.ts";
+import type { Dedupe, KnownApps, Rejections, Store } from "./store.ts";
 
 /** How a SQLite store is opened. The bounds are for tests; absent = the default. */
 export interface SqliteOptions {
@@ -24,13 +25,14 @@ export interface SqliteOptions {
 const pruneRows = 1000;
 
 /**
- * The store in one file. Two Bloom filters answer "surely unknown" without asking the thread, which is the answer on
+ * The store in one file. Bloom filters answer "surely unknown" without asking the thread, which is the answer on
  * nearly every push.
  * @throws StoreError (as a rejection) with the reason why the file cannot be the store
  */
 export async function openSqliteStore(file: string, options: SqliteOptions): Promise<Store> {
   const rejectionFilter = bloomMemory();
   const dedupeFilter = bloomMemory();
+  const outboxFilter = bloomMemory();
   const client = await startWriter(
     {
       file: locate(file),
@@ -39,6 +41,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions): Pro
       ...(options.maxPages === undefined ? {} : { maxPages: options.maxPages }),
       rejectionFilter,
       dedupeFilter,
+      outboxFilter,
     },
     {
       clock: options.clock,
@@ -54,6 +57,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions): Pro
     rejections: sqliteRejections(client, rejectionFilter),
     dedupe: sqliteDedupe(client, dedupeFilter),
     knownApps: sqliteKnownApps(client),
+    outbox: sqliteOutbox(client, options.clock, outboxFilter),
     async prune(nowMs) {
       for (let total = 0; ;) {
         const deleted = await client.ask("pruneSome", { nowMs, maxRows: pruneRows });
@@ -88,12 +92,12 @@ function sqliteRejections(client: Client, memory: SharedArrayBuffer): Rejections
       return client.ask("findRejection", { app, device, nowMs });
     },
     async put(app, device, verdict) {
-      check(device);
+      checkDigests(device);
       filter.add(device);
       await client.ask("putRejection", { app, device, verdict });
     },
     async remove(app, device) {
-      check(device);
+      checkDigests(device);
       if (!client.closed && !filter.mayHave(device)) return;
       await client.ask("removeRejection", { app, device });
     },
@@ -111,7 +115,7 @@ function sqliteDedupe(client: Client, memory: SharedArrayBuffer): Dedupe {
       return client.ask("hasDelivered", { key, nowMs });
     },
     async put(keys, keepUntilMs) {
-      check(...keys);
+      checkDigests(...keys);
       for (const key of keys) filter.add(key);
       await client.ask("putDelivered", { keys, keepUntilMs });
     },
@@ -131,12 +135,4 @@ function sqliteKnownApps(client: Client): KnownApps {
       }),
     forget: (configuredBeforeMs) => client.ask("forgetKnownApps", { configuredBeforeMs }),
   };
-}
-
-/** Throws in async methods, so that it is a rejection. */
-function check(...digests: readonly Digest[]): void {
-  for (const digest of digests) {
-    const problem = notADigest(digest);
-    if (problem !== undefined) throw problem;
-  }
 }

@@ -59,6 +59,126 @@ export interface KnownApps {
   forget(configuredBeforeMs: number): Promise<void>;
 }
 
+/** A push that is promised and not settled yet (D6, D11), as it is committed. */
+export interface OutboxEntry {
+  /** The push's id, a UUID. */
+  readonly id: string;
+  /** The app's key in the configuration. */
+  readonly app: string;
+  readonly device: Digest;
+  /** What makes it a duplicate. One waiting entry has it at most. */
+  readonly key?: Digest;
+  /** An entry with the same device and slot that waits unclaimed is replaced: a badge replaces a badge (P2). */
+  readonly slot?: string;
+  /** What attempts need, as JSON; holds content until the push is settled, and is deleted with it (P10). */
+  readonly payload: string;
+  /** Tries so far. */
+  readonly attempts: number;
+  /** Not to be claimed sooner than this from now. Milliseconds. */
+  readonly dueInMs: number;
+  /** Worth nothing after this from now. Milliseconds, above 0. */
+  readonly expiresInMs: number;
+  /** When it came, by the sender's gateway: the freshest goes first. Milliseconds since 1970. */
+  readonly receivedAtMs: number;
+}
+
+/** Who holds an entry, and until when nobody else may. */
+export interface Lease {
+  /** The process, the same for its whole life and no other's. */
+  readonly owner: string;
+  readonly leaseMs: number;
+}
+
+/** What an entry became when it was put. */
+export type PutResult =
+  /** Committed; with a lease, `token` settles it. */
+  | { readonly kind: "stored"; readonly token: number }
+  /** An entry with this key waits already: that one is the promise, nothing was written. */
+  | { readonly kind: "already-held" }
+  /** The caps do not allow it; nothing was written for this entry. */
+  | { readonly kind: "refused" };
+
+/** An entry in the hands of this process. `token` fences: once another has claimed it, this one settles nothing. */
+export interface ClaimedEntry extends Omit<OutboxEntry, "dueInMs"> {
+  readonly token: number;
+  /** How often a process ended, or lost its lease, with this entry in hand. */
+  readonly crashes: number;
+  /** When it was last put or postponed, by the store's clock, as milliseconds before now. */
+  readonly waitedMs: number;
+}
+
+/** How a promised push ended (the closed sum of reliability G24). */
+export type FinalState = "handed" | "rejected" | "expired" | "dropped";
+
+/** The states of all pushes that one app was ever promised: accepted is the sum of the others. */
+export interface OutboxCounts {
+  readonly accepted: number;
+  readonly handed: number;
+  readonly rejected: number;
+  readonly expired: number;
+  readonly dropped: number;
+  readonly pending: number;
+  readonly pendingBytes: number;
+}
+
+/** How much may wait (reliability 1.3). */
+export interface OutboxCaps {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+  /** Rows and bytes of one app. */
+  readonly maxAppRows: number;
+  readonly maxAppBytes: number;
+}
+
+/**
+ * Promised pushes. Every time span is measured by the store's own clock, so that replicas whose clocks differ agree
+ * (SP10). Counts and rows change in one transaction, so that the sum holds at every moment.
+ */
+export interface Outbox {
+  /**
+   * Commits entries, each on its own: flushed when it resolves. With a lease they are this process's own at once, for
+   * attempts that are still running. Same order as given.
+   */
+  put(entries: readonly OutboxEntry[], caps: OutboxCaps, lease?: Lease): Promise<readonly PutResult[]>;
+  /** An entry with this key waits. Answers without waiting where it surely knows of none. */
+  holds(key: Digest): boolean | Promise<boolean>;
+  /**
+   * Takes due entries of these apps that nobody holds, the freshest first. An entry whose lease ran out counts a crash.
+   * Entries with crashes are only taken by `suspects: true`, one at a time.
+   */
+  claim(options: {
+    readonly apps: readonly string[];
+    readonly limit: number;
+    readonly lease: Lease;
+    readonly suspects?: boolean;
+  }): Promise<readonly ClaimedEntry[]>;
+  /** Prolongs what this process holds. Resolves with the ids that it holds no longer. */
+  renew(
+    held: readonly { readonly id: string; readonly token: number }[],
+    lease: Lease,
+  ): Promise<readonly string[]>;
+  /** Ends entries: row and content are deleted, the state is counted. False where the token is no longer valid. */
+  settle(
+    ended: readonly { readonly id: string; readonly token: number; readonly state: FinalState }[],
+  ): Promise<readonly boolean[]>;
+  /** Gives entries back for later. False where the token is no longer valid. */
+  postpone(
+    later: readonly {
+      readonly id: string;
+      readonly token: number;
+      readonly attempts: number;
+      readonly dueInMs: number;
+    }[],
+  ): Promise<readonly boolean[]>;
+  /** Ends at most `limit` entries that have expired and that nobody holds. Resolves with how many, by app. */
+  expire(limit: number): Promise<ReadonlyMap<string, number>>;
+  /** When the next unclaimed entry falls due, in milliseconds from now (0 = is due); undefined when none waits. */
+  nextDueInMs(apps: readonly string[]): Promise<number | undefined>;
+  counts(): Promise<ReadonlyMap<string, OutboxCounts>>;
+  /** At start, for a store with one process: what a former process held is held no more, and counts a crash. */
+  releaseAbandoned(owner: string): Promise<number>;
+}
+
 /** The state that outlives a process, one small interface a need. All methods reject with `StoreError` only. */
 export interface Store {
   /** True when what is written survives the process; then a push may be promised (D6). */
@@ -68,6 +188,7 @@ export interface Store {
   readonly rejections: Rejections;
   readonly dedupe: Dedupe;
   readonly knownApps: KnownApps;
+  readonly outbox: Outbox;
   /** Deletes what has expired. Called now and then. Resolves to the number of rows deleted. */
   prune(nowMs: number): Promise<number>;
   /** Flushes and frees. No method may be called afterwards. */

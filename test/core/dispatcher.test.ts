@@ -1,16 +1,11 @@
-import { AppRouter } from "../../src/core/app-router.ts";
 import type { App } from "../../src/core/app.ts";
-import { DedupeMemory } from "../../src/core/dedupe.ts";
-import { Digests } from "../../src/core/digest.ts";
-import { CoreDispatcher } from "../../src/core/dispatcher.ts";
+import { createEngine } from "../../src/core/engine.ts";
 import { Guard } from "../../src/core/guard.ts";
 import { InFlight } from "../../src/core/in-flight.ts";
 import { silentObserver, type AlarmEvent, type SettledEvent } from "../../src/core/observer.ts";
 import type { Outcome, Settled } from "../../src/core/outcome.ts";
 import type { Pushkin } from "../../src/core/pushkin.ts";
 import type { Push } from "../../src/core/push.ts";
-import { RejectionMemory } from "../../src/core/rejections.ts";
-import { RetiredApps } from "../../src/core/retired-apps.ts";
 import { silentLog } from "../../src/log.ts";
 import { openMemoryStore } from "../../src/store/memory.ts";
 import { StoreError, type KnownApp } from "../../src/store/store.ts";
@@ -47,6 +42,7 @@ function setUp(
       return { outcome: await new Promise<Outcome>((resolve) => hanging.push(resolve)) };
     },
     waiting: () => 0,
+    upstreamOf: () => "api.push.example",
     async close() {},
   };
   const guard = new Guard({
@@ -61,13 +57,10 @@ function setUp(
   const app: App = { name: pushkin.name, pushkin, guard, inFlight: new InFlight(options.limit ?? 512) };
   const settledEvents: SettledEvent[] = [];
   const alarms: AlarmEvent[] = [];
-  const dedupe = new DedupeMemory(store.dedupe, clock, DAY_MS);
-  const dispatcher = new CoreDispatcher({
-    router: new AppRouter([[pushkin.name, app]]),
-    retired: new RetiredApps(options.known ?? [], new Set([pushkin.name]), clock),
-    rejections: new RejectionMemory(store.rejections, clock, 30 * DAY_MS),
-    dedupe,
-    digests: new Digests(store.installationKey),
+  const engine = createEngine({
+    apps: new Map([[pushkin.name, app]]),
+    store,
+    known: options.known ?? [],
     observer: {
       ...silentObserver,
       settled: (event) => settledEvents.push(event),
@@ -76,7 +69,11 @@ function setUp(
     clock,
     log: silentLog,
     random: () => 0.5,
+    keepRejectionsMs: 30 * DAY_MS,
+    dedupeForMs: DAY_MS,
+    caps: { maxRows: 1000, maxBytes: 1_000_000, maxAppRows: 1000, maxAppBytes: 1_000_000 },
   });
+  const { dispatcher } = engine;
   const dispatch = (
     pushes: readonly Push[],
     callerGone = new AbortController().signal,
@@ -93,8 +90,7 @@ function setUp(
     one,
     settledEvents,
     alarms,
-    dispatcher,
-    dedupe,
+    engine,
   };
 }
 
@@ -329,7 +325,7 @@ describe("CoreDispatcher", () => {
       const core = setUp([delivered]);
       await core.one(event());
       expect(await setUp([delivered], { store: core.store }).one(event())).toEqual(delivered);
-      await core.dispatcher.stop(AbortSignal.timeout(1_000));
+      await core.engine.stop(AbortSignal.timeout(1_000));
       expect(await setUp([delivered], { store: core.store }).one(event())).toEqual({
         kind: "dropped",
         reason: "duplicate",
@@ -376,7 +372,7 @@ describe("CoreDispatcher", () => {
     const core = setUp(["hang", delivered]);
     const first = core.one(push());
     await core.clock.advance(0);
-    const stopped = core.dispatcher.stop(new AbortController().signal);
+    const stopped = core.engine.stop(new AbortController().signal);
     expect(await core.one(push())).toEqual({ kind: "retryable", reason: "shutting-down" });
     core.hanging[0]?.(delivered);
     expect(await first).toEqual(delivered);

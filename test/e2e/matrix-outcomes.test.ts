@@ -7,13 +7,16 @@ import {
   type RunningGateway,
 } from "../support/with-gateway.ts";
 
+/** With a store that keeps nothing, what is open is answered 502 (design D6); the outbox has its own tests. */
+const memory = { url: "memory:" };
+
 /** matrix-push.md section 10.2 and 10.4: what pushkins and core decide, over a whole gateway. */
 describe("the Matrix door with its upstreams", () => {
   let gateway: RunningGateway;
   beforeAll(async () => {
     gateway = await startGateway({
       simulators: { tokenPrefixes: true },
-      config: { delivery: { answer_within: "3s" } },
+      config: { delivery: { answer_within: "3s" }, store: memory },
     });
     // Both apps have sent something before: the guard knows that their settings are right.
     const warm = [
@@ -117,18 +120,6 @@ describe("the Matrix door with its upstreams", () => {
     ).toBe(1);
   });
 
-  it("case 58: our credentials are refused: 502 for that app, the other is untouched", async () => {
-    gateway.simulators.script.add({
-      upstream: "apns",
-      answer: { kind: "error", reason: "InvalidProviderToken" },
-    });
-    expect((await send([{ app_id: IOS, pushkey: freshIos() }])).status).toBe(502);
-    expect((await send([{ app_id: ANDROID, pushkey: freshAndroid() }])).status).toBe(200);
-    expect(await gateway.metric(`signalbox_alarms_total{app="${IOS}",alarm="credentials"}`)).toBeGreaterThan(
-      0,
-    );
-  });
-
   it.each([
     ["503", IOS, { kind: "error", reason: "ServiceUnavailable" }],
     ["500", IOS, { kind: "error", reason: "InternalServerError" }],
@@ -153,28 +144,6 @@ describe("the Matrix door with its upstreams", () => {
     expect(answered).toMatchObject({ status: 502, body: { errcode: "M_UNKNOWN" } });
     expect(answered.headers["retry-after"]).toBe(seconds);
   });
-
-  it("case 59: an upstream that never answers: 502 when the window ends", async () => {
-    gateway.simulators.script.add({ upstream: "apns", answer: { kind: "hang" } });
-    const startedMs = performance.now();
-    expect((await send([{ app_id: IOS, pushkey: freshIos() }])).status).toBe(502);
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
-  });
-
-  it.each([
-    ["a wrong project", { kind: "error", reason: "NOT_FOUND", status: 404 }],
-    ["an HTML page", { kind: "raw", status: 404 }],
-  ] as const)(
-    "case 60: FCM 404 without UNREGISTERED (%s): 502 and an alarm, never rejected",
-    async (_what, answer) => {
-      gateway.simulators.script.add({ upstream: "fcm", answer });
-      const before = await gateway.metric(`signalbox_alarms_total{app="${ANDROID}",alarm="credentials"}`);
-      expect((await send([{ app_id: ANDROID, pushkey: freshAndroid() }])).status).toBe(502);
-      expect(await gateway.metric(`signalbox_alarms_total{app="${ANDROID}",alarm="credentials"}`)).toBe(
-        before + 1,
-      );
-    },
-  );
 
   it("cases 62 and 64: the same event again is not sent again; with other pusher data it is", async () => {
     const device = { app_id: IOS, pushkey: freshIos(), data: { client_name: "account-a" } };
@@ -268,6 +237,50 @@ describe("the Matrix door with its upstreams", () => {
   });
 });
 
+describe("an upstream whose circuit opens", () => {
+  // A gateway of its own for each: the app's pushes wait for some seconds afterwards.
+  let gateway: RunningGateway;
+  beforeEach(async () => {
+    gateway = await startGateway({ config: { delivery: { answer_within: "1s" }, store: memory } });
+  });
+  afterEach(() => gateway.stop());
+  const send = (devices: readonly object[]) => gateway.notify(message(devices));
+
+  it("case 58: our credentials are refused: 502 for that app, the other is untouched", async () => {
+    gateway.simulators.script.add({
+      upstream: "apns",
+      answer: { kind: "error", reason: "InvalidProviderToken" },
+    });
+    expect((await send([{ app_id: IOS, pushkey: iosPushkey("ab01") }])).status).toBe(502);
+    expect((await send([{ app_id: ANDROID, pushkey: "token" }])).status).toBe(200);
+    expect(await gateway.metric(`signalbox_alarms_total{app="${IOS}",alarm="credentials"}`)).toBeGreaterThan(
+      0,
+    );
+  });
+
+  it("case 59: an upstream that never answers: 502 when the window ends", async () => {
+    gateway.simulators.script.add({ upstream: "apns", answer: { kind: "hang" } });
+    const startedMs = performance.now();
+    expect((await send([{ app_id: IOS, pushkey: iosPushkey("ab01") }])).status).toBe(502);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+
+  it.each([
+    ["a wrong project", { kind: "error", reason: "NOT_FOUND", status: 404 }],
+    ["an HTML page", { kind: "raw", status: 404 }],
+  ] as const)(
+    "case 60: FCM 404 without UNREGISTERED (%s): 502 and an alarm, never rejected",
+    async (_what, answer) => {
+      gateway.simulators.script.add({ upstream: "fcm", answer });
+      const before = await gateway.metric(`signalbox_alarms_total{app="${ANDROID}",alarm="credentials"}`);
+      expect((await send([{ app_id: ANDROID, pushkey: "token" }])).status).toBe(502);
+      expect(await gateway.metric(`signalbox_alarms_total{app="${ANDROID}",alarm="credentials"}`)).toBe(
+        before + 1,
+      );
+    },
+  );
+});
+
 describe("wrong settings from the first push on", () => {
   it.each([
     ["a token of the other environment", "BadDeviceToken", "rejections-held-unproven"],
@@ -275,7 +288,7 @@ describe("wrong settings from the first push on", () => {
     ["a topic that the key may not use", "TopicDisallowed", "credentials"],
     ["a wrong key", "InvalidProviderToken", "credentials"],
   ])("%s: no pushkey is rejected, and an alarm is raised", async (_what, reason, alarm) => {
-    const gateway = await startGateway();
+    const gateway = await startGateway({ config: { store: memory } });
     try {
       gateway.simulators.script.add({ upstream: "apns", answer: { kind: "error", reason } });
       const answers = await Promise.all(
@@ -296,7 +309,7 @@ describe("wrong settings from the first push on", () => {
   });
 
   it("case 68: all tokens bad after success: fewer than 50 are rejected, and a success ends it", async () => {
-    const gateway = await startGateway();
+    const gateway = await startGateway({ config: { store: memory } });
     try {
       const push = (n: number) =>
         gateway.notify(
@@ -328,7 +341,7 @@ describe("a peer that is no APNs", () => {
     const stranger = await startGateway();
     const other = await startGateway({
       ios: { endpoint: stranger.simulators.apns.url },
-      config: { delivery: { answer_within: "500ms" } },
+      config: { delivery: { answer_within: "500ms" }, store: memory },
     });
     try {
       expect((await other.notify(message([{ app_id: IOS, pushkey: iosPushkey("ab") }]))).status).toBe(502);

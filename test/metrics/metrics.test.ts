@@ -49,7 +49,7 @@ async function scrape(metrics: Metrics): Promise<ReadonlyMap<string, number>> {
 const attemptEnded = (pushkin: string, outcome: Outcome, more: Partial<AttemptEvent> = {}): AttemptEvent => ({
   app: pushkin === "apns" ? ios : android,
   pushkin,
-  push,
+  facts: push,
   attempt: 1,
   outcome,
   durationMs: 300,
@@ -290,6 +290,7 @@ describe("our own series", () => {
       pendingGcmRequests: () => 0,
       logLinesDropped: () => 0,
       rememberedRejections: async () => new Map(),
+      outboxCounts: async () => new Map(),
     });
     const registered = [...(await metrics.registry.metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)]
       .map(([, name, type]) => `${name} ${type}`)
@@ -299,5 +300,32 @@ describe("our own series", () => {
         .map(({ name, type }) => `${name} ${type}`)
         .sort(),
     );
+  });
+
+  it("shows the outbox's states, whose sum is what was accepted, and what ended after its answer", async () => {
+    const states = {
+      accepted: 9,
+      handed: 3,
+      rejected: 1,
+      expired: 1,
+      dropped: 2,
+      pending: 2,
+      pendingBytes: 700,
+    };
+    const metrics = metricsWith({ outboxCounts: async () => new Map([[ios, states]]) });
+    metrics.observer.concluded({
+      app: ios,
+      pushkin: "apns",
+      facts: push,
+      device: "d".repeat(64),
+      outcome: { kind: "dropped", reason: "expired" },
+      attempts: 3,
+    });
+    const samples = await scrape(metrics);
+    for (const state of ["accepted", "handed", "rejected", "expired", "dropped", "pending"] as const) {
+      expect(samples.get(`signalbox_outbox_pushes{app="${ios}",state="${state}"}`)).toBe(states[state]);
+    }
+    expect(samples.get(`signalbox_outbox_pending_bytes{app="${ios}"}`)).toBe(700);
+    expect(samples.get(`signalbox_concluded_total{app="${ios}",kind="dropped",reason="expired"}`)).toBe(1);
   });
 });

@@ -1,7 +1,8 @@
 import { migrations, pendingMigrations } from "../../src/store/migrations.ts";
+import type { Migration } from "../../src/store/migrations.ts";
 
 describe("migrations", () => {
-  const step = (name: string): { name: string; sqlite: string } => ({ name, sqlite: "" });
+  const step = (name: string): Migration => ({ name, sqlite: "", postgres: "" });
   const list = [step("one"), step("two"), step("three")];
 
   it.each([

@@ -395,7 +395,7 @@ describe("a file that cannot be the store", () => {
 
 describe("trouble while it runs", () => {
   it("a full store acknowledges nothing, still reads, and works again when there is room", async () => {
-    const store = await open({ maxPages: 40 });
+    const store = await open({ maxPages: 60 });
     await store.dedupe.put(
       Array.from({ length: 1000 }, (_, i) => digestOf(`old ${i}`)),
       now - 1,

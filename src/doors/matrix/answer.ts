@@ -7,7 +7,12 @@ import type { NotifyRequest } from "./parse.ts";
 const busyRetryAfterMs = 5000;
 
 /** Reasons that concern the gateway rather than an upstream: 503 when there is no other (matrix-push 4.4). */
-const ownReasons: ReadonlySet<RetryReason> = new Set<RetryReason>(["overloaded", "shutting-down"]);
+const ownReasons: ReadonlySet<RetryReason> = new Set<RetryReason>([
+  "overloaded",
+  "shutting-down",
+  "store",
+  "outbox-full",
+]);
 
 /**
  * One status for all devices (matrix-push 4.6): 200 with the dead pushkeys once nothing is left to try again, else

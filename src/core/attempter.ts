@@ -1,0 +1,118 @@
+import type { Clock } from "../clock.ts";
+import { errorFields, type Log } from "../log.ts";
+import type { Digest } from "../store/store.ts";
+import { alarmOf, holdAlarm } from "./alarms.ts";
+import type { App } from "./app.ts";
+import type { Observer } from "./observer.ts";
+import type { Outcome, Retryable } from "./outcome.ts";
+import type { Attempt, Message } from "./pushkin.ts";
+import type { PushFacts } from "./push.ts";
+import { noteOutcome, type UpstreamHealths } from "./upstream-health.ts";
+
+/** The whole of one attempt, reliability.md 1.3; a pushkin's own limits are shorter. */
+const ATTEMPT_LIMIT_MS = 10_000;
+/** How long a held push is left alone before the next try, by how often it was held (design, Settled points). */
+const HELD_RETRY_MS: readonly number[] = [60_000, 5 * 60_000, 15 * 60_000, 60 * 60_000];
+
+/** Where an attempt stands in the budget of repeats: the first, one that counts, or one that is exempt (D10). */
+export type Turn = "fresh" | "repeat" | "free";
+
+/** A rendered push on its way to its device. */
+export interface Delivery {
+  readonly app: App;
+  readonly device: Digest;
+  readonly facts: PushFacts;
+  readonly message: Message;
+}
+
+/** What attempts are made with. */
+export interface AttempterDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly observer: Observer;
+  readonly healths: UpstreamHealths;
+}
+
+/** How long a push is held by the guard before its next try. */
+export function heldRetryMs(attempt: number): number {
+  return HELD_RETRY_MS[Math.min(Math.max(attempt, 1), HELD_RETRY_MS.length) - 1] ?? 60_000;
+}
+
+/** Makes one attempt at a time: the circuit's and the budget's leave, the pushkin's try, the guard's word on it. */
+export class Attempter {
+  readonly #deps: AttempterDeps;
+
+  constructor(deps: AttempterDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Never rejects.
+   *
+   * @param attempt 1 for the push's first
+   */
+  async attempt(delivery: Delivery, attempt: number, turn: Turn): Promise<Outcome> {
+    const { clock, healths, observer } = this.#deps;
+    const { app, facts, message } = delivery;
+    if (clock.now() >= facts.expiresAtMs) return { kind: "dropped", reason: "expired" };
+    const { pushkin } = app;
+    const health = healths.of(app.name, pushkin.upstreamOf(message));
+    const permission = health.circuit.ask();
+    if (permission === "open") {
+      return { kind: "retryable", reason: "circuit-open", retryAfterMs: health.circuit.nextProbeInMs };
+    }
+    if (turn === "fresh") health.budget.fresh();
+    else if (turn === "repeat" && permission === "closed" && !health.budget.tryRepeat()) {
+      return { kind: "retryable", reason: "no-budget" };
+    }
+    const startedMs = clock.monotonic();
+    const limit = new AbortController();
+    const cancel = clock.schedule(ATTEMPT_LIMIT_MS, () => limit.abort());
+    observer.attemptStarted(app.name, pushkin.type);
+    let result: Attempt;
+    try {
+      result = await pushkin.attempt(message, { push: facts, signal: limit.signal });
+    } catch (error) {
+      this.#deps.log.error("a pushkin threw: a fault of the gateway's own", {
+        app: app.name,
+        ...errorFields(error),
+      });
+      result = { outcome: { kind: "retryable", reason: "internal" } };
+    } finally {
+      cancel();
+    }
+    noteOutcome(health, result.outcome);
+    observer.attemptEnded({
+      app: app.name,
+      pushkin: pushkin.type,
+      facts,
+      attempt,
+      outcome: result.outcome,
+      durationMs: clock.monotonic() - startedMs,
+      ...(result.queueMs === undefined ? {} : { queueMs: result.queueMs }),
+    });
+    return this.#judge(delivery, attempt, result.outcome);
+  }
+
+  /** What the guard makes of an outcome, and the alarms that it raises. */
+  #judge({ app, device }: Delivery, attempt: number, outcome: Outcome): Outcome {
+    const { observer } = this.#deps;
+    const alarm = alarmOf(outcome);
+    if (alarm !== undefined) observer.alarm({ app: app.name, ...alarm });
+    if (outcome.kind === "delivered") app.guard.succeeded(device);
+    if (outcome.kind !== "rejected") return outcome;
+    if (outcome.guarded !== true) {
+      if (outcome.answer !== undefined) app.guard.sawCertainRejection(device);
+      return outcome;
+    }
+    const { held } = app.guard.judge(device);
+    if (held === undefined) return outcome;
+    observer.alarm({ app: app.name, ...holdAlarm(held, outcome.answer) });
+    return {
+      kind: "retryable",
+      reason: "held",
+      retryAfterMs: heldRetryMs(attempt),
+      ...(outcome.answer === undefined ? {} : { answer: outcome.answer }),
+    } satisfies Retryable;
+  }
+}

@@ -1,0 +1,144 @@
+// LEAD'S NOTE to the Web Push helper (remove nothing here): the core now keeps one circuit per (app, host) for every
+// pushkin (core/upstream-health.ts, core/attempter.ts); a pushkin has none of its own. Your pushkins only implement
+// `upstreamOf(message): string` (the endpoint's host) of core/pushkin.ts, and keep the per-host bulkhead of 16.
+// Drop the circuit from push-service/hosts.ts and client.ts; your circuit tests may move to this class's API.
+import type { Clock } from "../clock.ts";
+
+/** When a circuit opens, and how it looks whether it may close (reliability 1.3). */
+export interface CircuitPolicy {
+  /** Failures in a row that open it. */
+  readonly failuresInARow: number;
+  /** … or this share of the attempts of the last `windowMs`, of at least `minimum`. */
+  readonly share: number;
+  readonly minimum: number;
+  readonly windowMs: number;
+  /** Between probes while it is open, ± `probeSpread` of it so that replicas do not knock together. */
+  readonly probeEveryMs: number;
+  readonly probeSpread: number;
+}
+
+/** reliability.md 1.3. */
+export const defaultCircuitPolicy: CircuitPolicy = {
+  failuresInARow: 5,
+  share: 0.5,
+  minimum: 20,
+  windowMs: 10_000,
+  probeEveryMs: 5_000,
+  probeSpread: 0.2,
+};
+
+/** What may be sent now: everything, one push to see whether the upstream is back, or nothing. */
+export type Permission = "closed" | "probe" | "open";
+
+interface Result {
+  readonly atMs: number;
+  readonly failed: boolean;
+}
+
+/**
+ * Keeps attempts away from an upstream that does not answer. *Closed*: everything goes. *Open*: nothing goes but one
+ * probe at a time, one every few seconds; its success closes the circuit. Only what the upstream is to blame for is
+ * a failure: no connection, no answer in time, 5xx, refused credentials.
+ */
+export class Circuit {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #policy: CircuitPolicy;
+  /** Oldest first, at most the window's; a ring would save little. */
+  #results: Result[] = [];
+  #failures = 0;
+  #inARow = 0;
+  #isOpen = false;
+  #probing = false;
+  #nextProbeMs = 0;
+  #closedAtMs: number | undefined;
+
+  /** @param random in [0, 1) */
+  constructor(clock: Clock, random: () => number, policy: CircuitPolicy = defaultCircuitPolicy) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#policy = policy;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** When it last closed again, on `Clock.monotonic()`; undefined when it never was open. */
+  get closedAtMs(): number | undefined {
+    return this.#closedAtMs;
+  }
+
+  /** Until a probe may go, in milliseconds; 0 when it is closed or one may go now. */
+  get nextProbeInMs(): number {
+    if (!this.#isOpen) return 0;
+    if (this.#probing) return this.#policy.probeEveryMs;
+    return Math.max(0, this.#nextProbeMs - this.#clock.monotonic());
+  }
+
+  /** Whether an attempt may be made. Each `probe` is to be followed by `succeeded`, `failed` or `probeIsOver`. */
+  ask(): Permission {
+    if (!this.#isOpen) return "closed";
+    if (this.#probing || this.#clock.monotonic() < this.#nextProbeMs) return "open";
+    this.#probing = true;
+    return "probe";
+  }
+
+  /** The upstream answered, whatever it said of the push. */
+  succeeded(): void {
+    this.#inARow = 0;
+    if (this.#isOpen) {
+      this.#isOpen = false;
+      this.#probing = false;
+      this.#results = [];
+      this.#failures = 0;
+      this.#closedAtMs = this.#clock.monotonic();
+      return;
+    }
+    this.#note(false);
+  }
+
+  /** The upstream failed. */
+  failed(): void {
+    if (this.#isOpen) return this.#probeLater();
+    this.#inARow += 1;
+    this.#note(true);
+    const { failuresInARow, minimum, share } = this.#policy;
+    const total = this.#results.length;
+    const tooMany = total >= minimum && this.#failures >= share * total;
+    if (this.#inARow >= failuresInARow || tooMany) this.trip();
+  }
+
+  /** Opens it at once: our credentials are refused, and the next push would fare no better. */
+  trip(): void {
+    this.#isOpen = true;
+    this.#inARow = 0;
+    this.#results = [];
+    this.#failures = 0;
+    this.#probeLater();
+  }
+
+  /** The probe came to nothing that tells of the upstream (such as a push that expired). */
+  probeIsOver(): void {
+    this.#probing = false;
+  }
+
+  #probeLater(): void {
+    const { probeEveryMs, probeSpread } = this.#policy;
+    this.#probing = false;
+    this.#nextProbeMs = this.#clock.monotonic() + probeEveryMs * (1 + probeSpread * (2 * this.#random() - 1));
+  }
+
+  #note(failed: boolean): void {
+    const nowMs = this.#clock.monotonic();
+    this.#results.push({ atMs: nowMs, failed });
+    if (failed) this.#failures += 1;
+    const from = nowMs - this.#policy.windowMs;
+    let old = 0;
+    while ((this.#results[old]?.atMs ?? nowMs) < from) {
+      if (this.#results[old]?.failed === true) this.#failures -= 1;
+      old += 1;
+    }
+    if (old > 0) this.#results.splice(0, old);
+  }
+}

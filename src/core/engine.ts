@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { KnownApp, OutboxCaps, Store } from "../store/store.ts";
+import { AppRouter } from "./app-router.ts";
+import type { App } from "./app.ts";
+import { Attempter } from "./attempter.ts";
+import { DedupeMemory } from "./dedupe.ts";
+import { Digests } from "./digest.ts";
+import { CoreDispatcher, type Dispatcher } from "./dispatcher.ts";
+import { LatestBySlot } from "./latest-by-slot.ts";
+import { Leases } from "./leases.ts";
+import type { Observer } from "./observer.ts";
+import { OutboxIntake } from "./outbox-intake.ts";
+import { OutboxWorker } from "./outbox-worker.ts";
+import { RejectionMemory } from "./rejections.ts";
+import { RetiredApps } from "./retired-apps.ts";
+import { UpstreamHealths } from "./upstream-health.ts";
+
+/** What the core needs. */
+export interface EngineOptions {
+  readonly apps: ReadonlyMap<string, App>;
+  readonly store: Store;
+  /** What the store remembered at the start. */
+  readonly known: readonly KnownApp[];
+  readonly observer: Observer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1); for jitter. */
+  readonly random: () => number;
+  readonly keepRejectionsMs: number;
+  readonly dedupeForMs: number;
+  readonly caps: OutboxCaps;
+}
+
+/** The core put together: the dispatcher for the doors, and behind it the worker over what was promised. */
+export interface Engine {
+  readonly dispatcher: Dispatcher;
+  start(): Promise<void>;
+  /** Takes no new attempts, waits for those under way until the signal aborts, keeps what must be kept. */
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+/** Puts the core together around one store. */
+export function createEngine(options: EngineOptions): Engine {
+  const { apps, clock, known, log, observer, random, store } = options;
+  const healths = new UpstreamHealths(clock, random);
+  const attempter = new Attempter({ clock, log, observer, healths });
+  const rejections = new RejectionMemory(store.rejections, clock, options.keepRejectionsMs);
+  const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs);
+  const latest = new LatestBySlot();
+  let worker: OutboxWorker | undefined;
+  let intake: OutboxIntake | undefined;
+  // What does not survive the process cannot be promised (D6).
+  if (store.durable) {
+    const leases = new Leases(store.outbox, clock, randomUUID());
+    const { outbox } = store;
+    intake = new OutboxIntake({ outbox, caps: options.caps, clock, leases, wake: () => worker?.wake() });
+    worker = new OutboxWorker({
+      outbox,
+      intake,
+      leases,
+      apps,
+      attempter,
+      healths,
+      rejections,
+      dedupe,
+      latest,
+      observer,
+      clock,
+      log,
+      random,
+    });
+  }
+  const dispatcher = new CoreDispatcher({
+    router: new AppRouter(apps),
+    retired: new RetiredApps(known, new Set(apps.keys()), clock),
+    rejections,
+    dedupe,
+    digests: new Digests(store.installationKey),
+    attempter,
+    ...(intake === undefined ? {} : { intake }),
+    latest,
+    observer,
+    clock,
+    log,
+    random,
+  });
+  return {
+    dispatcher,
+    async start() {
+      await worker?.start();
+    },
+    async stop(signal) {
+      await Promise.all([dispatcher.stop(signal), worker?.stop(signal)]);
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Clock } from "../clock.ts";
+import type { Lease, Outbox } from "../store/store.ts";
+
+/** reliability.md 1.3: a lease is longer than one attempt, and renewed three times within it. */
+const LEASE_MS = 15_000;
+const HEARTBEAT_MS = 5_000;
+
+/** The outbox's entries in this process's hands: renewed while they are, so that no other process takes them. */
+export class Leases {
+  readonly #outbox: Outbox;
+  readonly #clock: Clock;
+  readonly #held = new Map<string, number>();
+  #cancel: (() => void) | undefined;
+
+  /** What to claim and put with. */
+  readonly lease: Lease;
+
+  /** @param owner this process's name, no other's, new at each start */
+  constructor(outbox: Outbox, clock: Clock, owner: string) {
+    this.#outbox = outbox;
+    this.#clock = clock;
+    this.lease = { owner, leaseMs: LEASE_MS };
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  take(id: string, token: number): void {
+    this.#held.set(id, token);
+    this.#cancel ??= this.#clock.schedule(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  release(id: string): void {
+    this.#held.delete(id);
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #beat(): void {
+    this.#cancel = undefined;
+    if (this.#held.size === 0) return;
+    const held = [...this.#held].map(([id, token]) => ({ id, token }));
+    this.#outbox
+      .renew(held, this.lease)
+      // What is lost is somebody else's now: its attempt's outcome will be refused by its token.
+      .then((lost) => lost.forEach((id) => this.#held.delete(id)))
+      .catch(() => {})
+      .finally(() => {
+        if (this.#held.size > 0) this.#cancel ??= this.#clock.schedule(HEARTBEAT_MS, () => this.#beat());
+      });
+  }
+}

@@ -1,0 +1,146 @@
+import type { Clock } from "../clock.ts";
+import {
+  StoreError,
+  type Digest,
+  type FinalState,
+  type Outbox,
+  type OutboxCaps,
+  type OutboxEntry,
+} from "../store/store.ts";
+import type { Delivery } from "./attempter.ts";
+import type { Leases } from "./leases.ts";
+import { writePayload } from "./outbox-payload.ts";
+import type { Outcome, Retryable, Settled } from "./outcome.ts";
+
+/** What came of committing a push: it is promised (with a token when it is leased to us), or why it is not. */
+export type Commitment =
+  | { readonly kind: "accepted"; readonly token?: number }
+  | (Retryable & { readonly reason: "store" | "outbox-full" });
+
+/** When a full or failing store may be asked again. */
+const RETRY_AFTER_MS = 5_000;
+
+/** Puts what is still open into the outbox: after that it is promised (D6, P1). */
+export class OutboxIntake {
+  readonly #outbox: Outbox;
+  readonly #caps: OutboxCaps;
+  readonly #clock: Clock;
+  readonly #leases: Leases;
+  readonly #wake: (app: string) => void;
+
+  /** @param wake tells the worker that an app has something waiting */
+  constructor(options: {
+    readonly outbox: Outbox;
+    readonly caps: OutboxCaps;
+    readonly clock: Clock;
+    readonly leases: Leases;
+    readonly wake: (app: string) => void;
+  }) {
+    this.#outbox = options.outbox;
+    this.#caps = options.caps;
+    this.#clock = options.clock;
+    this.#leases = options.leases;
+    this.#wake = options.wake;
+  }
+
+  /** An equal push is promised already. */
+  holds(key: Digest): boolean | Promise<boolean> {
+    return this.#outbox.holds(key);
+  }
+
+  /**
+   * Commits a push; flushed when it resolves. Never rejects.
+   *
+   * @param running an attempt is under way: the entry is leased to this process, which settles it when that ends
+   */
+  async commit(
+    delivery: Delivery,
+    state: {
+      readonly key: Digest | undefined;
+      readonly attempts: number;
+      readonly dueInMs: number;
+      readonly running: boolean;
+    },
+  ): Promise<Commitment> {
+    const { app, facts } = delivery;
+    const expiresInMs = facts.expiresAtMs - this.#clock.now();
+    // Whoever commits what has just expired is told so by the worker.
+    const entry = this.#entry(delivery, state, Math.max(1, expiresInMs));
+    try {
+      const [result] = state.running
+        ? await this.#outbox.put([entry], this.#caps, this.#leases.lease)
+        : await this.#outbox.put([entry], this.#caps);
+      if (result === undefined || result.kind === "refused") {
+        return { kind: "retryable", reason: "outbox-full", retryAfterMs: RETRY_AFTER_MS };
+      }
+      if (result.kind === "already-held") return { kind: "accepted" };
+      if (!state.running) {
+        this.#wake(app.name);
+        return { kind: "accepted" };
+      }
+      this.#leases.take(facts.id, result.token);
+      return { kind: "accepted", token: result.token };
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return { kind: "retryable", reason: "store", retryAfterMs: RETRY_AFTER_MS };
+    }
+  }
+
+  /** Ends a leased entry, or gives it back for later. A store that fails leaves it to whoever finds the lease run out. */
+  async conclude(
+    id: string,
+    token: number,
+    result: { readonly state: FinalState } | { readonly attempts: number; readonly dueInMs: number },
+  ): Promise<boolean> {
+    try {
+      const [done] =
+        "state" in result
+          ? await this.#outbox.settle([{ id, token, state: result.state }])
+          : await this.#outbox.postpone([{ id, token, ...result }]);
+      return done === true;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return false;
+    } finally {
+      this.#leases.release(id);
+    }
+  }
+
+  #entry(
+    { app, device, facts, message }: Delivery,
+    state: { readonly key: Digest | undefined; readonly attempts: number; readonly dueInMs: number },
+    expiresInMs: number,
+  ): OutboxEntry {
+    const { expiresAtMs: _absolute, ...kept } = facts;
+    return {
+      id: facts.id,
+      app: app.name,
+      device,
+      ...(state.key === undefined ? {} : { key: state.key }),
+      // A badge that waits is replaced by a newer one of the same device.
+      ...(facts.urgency === "badge" ? { slot: "badge" } : {}),
+      payload: writePayload({ pushkin: app.pushkin.type, facts: kept, message }),
+      attempts: state.attempts,
+      dueInMs: Math.max(0, state.dueInMs),
+      expiresInMs,
+      receivedAtMs: facts.receivedAtMs,
+    };
+  }
+}
+
+/** How a push that ended is counted (reliability G24). */
+export function finalState(outcome: Exclude<Outcome, Retryable>): FinalState {
+  switch (outcome.kind) {
+    case "delivered":
+      return "handed";
+    case "rejected":
+      return "rejected";
+    case "dropped":
+      return outcome.reason === "expired" ? "expired" : "dropped";
+  }
+}
+
+/** What the sender hears of a commitment. */
+export function settledOf(commitment: Commitment): Settled {
+  return commitment.kind === "accepted" ? { kind: "accepted" } : commitment;
+}

@@ -1,0 +1,239 @@
+import type { Clock } from "../clock.ts";
+import { errorFields, type Log } from "../log.ts";
+import type { ClaimedEntry, Outbox } from "../store/store.ts";
+import type { App } from "./app.ts";
+import type { Attempter, Delivery, Turn } from "./attempter.ts";
+import type { DedupeMemory } from "./dedupe.ts";
+import type { Leases } from "./leases.ts";
+import type { Observer } from "./observer.ts";
+import { finalState, type OutboxIntake } from "./outbox-intake.ts";
+import { readPayload } from "./outbox-payload.ts";
+import type { Outcome, Retryable } from "./outcome.ts";
+import type { PushFacts } from "./push.ts";
+import type { RejectionMemory } from "./rejections.ts";
+import { retryDelayMs } from "./retry.ts";
+import type { LatestBySlot } from "./latest-by-slot.ts";
+import type { UpstreamHealths } from "./upstream-health.ts";
+
+/** What the worker is made of. */
+export interface OutboxWorkerDeps {
+  readonly outbox: Outbox;
+  readonly intake: OutboxIntake;
+  readonly leases: Leases;
+  readonly apps: ReadonlyMap<string, App>;
+  readonly attempter: Attempter;
+  readonly healths: UpstreamHealths;
+  readonly rejections: RejectionMemory;
+  readonly dedupe: DedupeMemory;
+  readonly latest: LatestBySlot;
+  readonly observer: Observer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1); for jitter. */
+  readonly random: () => number;
+}
+
+/** Entries taken in one claim. */
+const CLAIM = 128;
+/** How long the worker sleeps at most: another replica's entries are not announced. */
+const LONGEST_SLEEP_MS = 1_000;
+/** Crashes with the push in hand after which it is not tried again (reliability 1.3). */
+const POISON_CRASHES = 3;
+const EXPIRE_BATCH = 1_000;
+
+/**
+ * The loop over promised pushes: claims what is due, the freshest first, attempts it, settles or postpones. Each app
+ * has as many under way as its upstream bears; an open circuit lets one probe through.
+ */
+export class OutboxWorker {
+  readonly #deps: OutboxWorkerDeps;
+  readonly #stopping = new AbortController();
+  readonly #inHand = new Map<string, number>();
+  readonly #underWay = new Set<Promise<void>>();
+  /** A host that the app's entries went to last: its circuit says whether claiming is worth it. */
+  readonly #lastHost = new Map<string, string>();
+  #suspectInHand = false;
+  #loop: Promise<void> = Promise.resolve();
+  #wake = (): void => {};
+  #awake = false;
+
+  constructor(deps: OutboxWorkerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes over what a former process held, and begins. */
+  async start(): Promise<void> {
+    const { leases, log, outbox } = this.#deps;
+    const count = await outbox.releaseAbandoned(leases.lease.owner);
+    if (count > 0) log.info("pushes of a former process go on", { count });
+    this.#loop = this.#run();
+  }
+
+  /** Something waits, or there is room again. */
+  wake(): void {
+    this.#awake = true;
+    this.#wake();
+  }
+
+  /** Claims nothing more, and waits for what is in hand until the signal aborts; the rest stays leased and waits. */
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort();
+    this.wake();
+    await this.#loop;
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([Promise.allSettled(this.#underWay), aborted]);
+    this.#deps.leases.stop();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!this.#stopping.signal.aborted) {
+      let sleepMs = LONGEST_SLEEP_MS;
+      try {
+        sleepMs = await this.#tick();
+      } catch (error) {
+        log.warn("the outbox could not be read", errorFields(error));
+      }
+      if (sleepMs > 0 && !this.#awake) {
+        const slept = new AbortController();
+        this.#wake = () => slept.abort();
+        // A wake between the look above and this line must not be lost.
+        if (this.#awake) slept.abort();
+        await clock.sleep(sleepMs, slept.signal);
+        this.#wake = () => {};
+      }
+      this.#awake = false;
+    }
+  }
+
+  /** Claims for every app what it may have; says how long nothing more is to be done. */
+  async #tick(): Promise<number> {
+    const { apps, outbox } = this.#deps;
+    const names = [...apps.keys()];
+    await outbox.expire(EXPIRE_BATCH);
+    let more = false;
+    for (const name of names) more = (await this.#claimFor(name)) || more;
+    if (!this.#suspectInHand) await this.#claimSuspect(names);
+    if (more) return 0;
+    const dueInMs = await outbox.nextDueInMs(names);
+    return Math.min(LONGEST_SLEEP_MS, Math.max(dueInMs ?? LONGEST_SLEEP_MS, 20));
+  }
+
+  /** True when the app has room for more and there is likely more. */
+  async #claimFor(name: string): Promise<boolean> {
+    const { healths, leases, outbox } = this.#deps;
+    const host = this.#lastHost.get(name);
+    const inHand = this.#inHand.get(name) ?? 0;
+    let room = CLAIM - inHand;
+    if (host !== undefined) {
+      const { circuit, limit } = healths.of(name, host);
+      if (circuit.isOpen) room = circuit.nextProbeInMs > 0 || inHand > 0 ? 0 : 1;
+      else room = limit.value - inHand;
+      // A few at a time rather than one by one: each claim is a turn of the store.
+      if (!circuit.isOpen && room < Math.min(CLAIM, limit.value) / 4) return false;
+    }
+    if (room <= 0) return false;
+    const claimed = await outbox.claim({ apps: [name], limit: Math.min(room, CLAIM), lease: leases.lease });
+    for (const entry of claimed) this.#begin(entry);
+    return claimed.length === Math.min(room, CLAIM) && claimed.length > 1;
+  }
+
+  async #claimSuspect(names: readonly string[]): Promise<void> {
+    const { leases, outbox } = this.#deps;
+    const [entry] = await outbox.claim({ apps: names, limit: 1, lease: leases.lease, suspects: true });
+    if (entry === undefined) return;
+    this.#suspectInHand = true;
+    void this.#begin(entry).finally(() => (this.#suspectInHand = false));
+  }
+
+  #begin(entry: ClaimedEntry): Promise<void> {
+    const { leases, log } = this.#deps;
+    leases.take(entry.id, entry.token);
+    this.#inHand.set(entry.app, (this.#inHand.get(entry.app) ?? 0) + 1);
+    const work = this.#deliver(entry)
+      .catch((error: unknown) =>
+        log.error("a promised push failed by a fault of the gateway's own", errorFields(error)),
+      )
+      .finally(() => {
+        this.#inHand.set(entry.app, (this.#inHand.get(entry.app) ?? 1) - 1);
+        this.#underWay.delete(work);
+        this.wake();
+      });
+    this.#underWay.add(work);
+    return work;
+  }
+
+  async #deliver(entry: ClaimedEntry): Promise<void> {
+    const { apps, attempter, clock, latest, rejections } = this.#deps;
+    const app = apps.get(entry.app);
+    const payload = readPayload(entry.payload);
+    if (app === undefined) return;
+    const drop = (reason: "quarantined" | "superseded" | "refused-by-upstream"): Outcome => ({
+      kind: "dropped",
+      reason,
+    });
+    if (payload === undefined || payload.pushkin !== app.pushkin.type) {
+      return this.#end(entry, app, undefined, drop("refused-by-upstream"), entry.attempts);
+    }
+    const facts: PushFacts = { ...payload.facts, expiresAtMs: clock.now() + entry.expiresInMs };
+    const delivery: Delivery = { app, device: entry.device, facts, message: payload.message };
+    const host = app.pushkin.upstreamOf(payload.message);
+    this.#lastHost.set(app.name, host);
+    if (entry.crashes >= POISON_CRASHES)
+      return this.#end(entry, app, facts, drop("quarantined"), entry.attempts);
+    if (entry.slot !== undefined && latest.isOlder(app.name, entry.device, entry.slot, entry.receivedAtMs)) {
+      return this.#end(entry, app, facts, drop("superseded"), entry.attempts);
+    }
+    // It may have died since, by another push's verdict: the upstream need not be asked.
+    if ((await rejections.recall(app.name, entry.device, facts)) === "dead") {
+      return this.#end(entry, app, facts, { kind: "rejected", reason: "known-dead" }, entry.attempts);
+    }
+    const attempt = entry.attempts + 1;
+    const outcome = await attempter.attempt(delivery, attempt, this.#turn(entry, app, host));
+    await this.#end(entry, app, facts, outcome, attempt);
+  }
+
+  /** Whether a repeat counts: not the drain after an outage, which goes as fast as the upstream bears (Settled points). */
+  #turn(entry: ClaimedEntry, app: App, host: string): Turn {
+    if (entry.attempts === 0) return "fresh";
+    const { clock, healths } = this.#deps;
+    const { closedAtMs } = healths.of(app.name, host).circuit;
+    const waitsSinceMs = clock.monotonic() - entry.waitedMs;
+    return closedAtMs !== undefined && waitsSinceMs < closedAtMs ? "free" : "repeat";
+  }
+
+  async #end(
+    entry: ClaimedEntry,
+    app: App,
+    facts: PushFacts | undefined,
+    outcome: Outcome,
+    attempts: number,
+  ): Promise<void> {
+    const { intake, latest, observer, rejections, dedupe } = this.#deps;
+    const { device, id, key, slot, token } = entry;
+    if (outcome.kind === "retryable") {
+      await intake.conclude(id, token, this.#later(outcome, attempts));
+      return;
+    }
+    if (outcome.kind === "delivered") {
+      if (key !== undefined) dedupe.remember(key);
+      if (slot !== undefined) latest.note(app.name, device, slot, entry.receivedAtMs);
+    }
+    if (outcome.kind === "rejected" && facts !== undefined) {
+      // A verdict that cannot be kept is asked for again by the next push.
+      await rejections.remember(app.name, device, facts, outcome).catch(() => {});
+    }
+    if (!(await intake.conclude(id, token, { state: finalState(outcome) })) || facts === undefined) return;
+    observer.concluded({ app: app.name, pushkin: app.pushkin.type, facts, device, outcome, attempts });
+  }
+
+  #later(outcome: Retryable, attempts: number): { attempts: number; dueInMs: number } {
+    const { random } = this.#deps;
+    const notAsked = outcome.reason === "circuit-open" || outcome.reason === "no-budget";
+    const tries = notAsked ? attempts - 1 : attempts;
+    return { attempts: tries, dueInMs: retryDelayMs(Math.max(1, tries), outcome, random()) };
+  }
+}

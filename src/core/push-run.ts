@@ -1,0 +1,125 @@
+import type { Clock } from "../clock.ts";
+import type { Digest } from "../store/store.ts";
+import { runAttempts } from "./attempts.ts";
+import type { Attempter, Delivery } from "./attempter.ts";
+import { finalState, settledOf, type Commitment, type OutboxIntake } from "./outbox-intake.ts";
+import type { Outcome, Settled } from "./outcome.ts";
+import { retryDelayMs } from "./retry.ts";
+
+/** What a run is made with. */
+export interface PushRunDeps {
+  readonly attempter: Attempter;
+  /** Absent with a store that keeps nothing: then nothing can be promised (D6). */
+  readonly intake: OutboxIntake | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly stopping: AbortSignal;
+  /** What is said when a bug of ours ended a run. */
+  readonly onBug: (error: unknown) => Settled;
+}
+
+/**
+ * One rendered push from its first attempt to its end or its promise; all requests that bring the same push share it.
+ * *Attempting*: until an outcome is final or the answer window ends. *Committed while running*: the window ended
+ * first; the entry is leased to us, and the attempt's late answer settles it. *Ended*.
+ */
+export class PushRun {
+  readonly delivery: Delivery;
+  readonly key: Digest | undefined;
+  /** Tries so far. */
+  attempts = 0;
+  /** What came of it: an outcome, or a promise; after the attempts have ended. Never rejects. */
+  readonly ended: Promise<Settled>;
+  readonly #deps: PushRunDeps;
+  #commitment: Promise<Commitment> | undefined;
+  #hasEnded = false;
+
+  /**
+   * @param key what makes it a duplicate, if anything
+   * @param remember is told the outcome once the attempts have ended, also when it came too late for the answer
+   */
+  constructor(
+    deps: PushRunDeps,
+    delivery: Delivery,
+    key: Digest | undefined,
+    answerByMs: number,
+    remember: (outcome: Outcome) => Promise<void>,
+  ) {
+    this.#deps = deps;
+    this.delivery = delivery;
+    this.key = key;
+    this.ended = this.#run(answerByMs, remember).catch(deps.onBug);
+  }
+
+  /** The result, or what is said when the window ends before there is one. */
+  async answerBy(deadlineMs: number): Promise<Settled> {
+    const { clock } = this.#deps;
+    let cancel = (): void => {};
+    const windowEnd = new Promise<"open">((resolve) => {
+      cancel = clock.schedule(Math.max(0, deadlineMs - clock.monotonic()), () => resolve("open"));
+    });
+    const first = await Promise.race([this.ended, windowEnd]);
+    cancel();
+    return first === "open" ? this.#promiseWhileRunning() : first;
+  }
+
+  async #run(answerByMs: number, remember: (outcome: Outcome) => Promise<void>): Promise<Settled> {
+    const { attempter, clock, random, stopping } = this.#deps;
+    const outcome = await runAttempts({
+      attempter,
+      delivery: this.delivery,
+      answerByMs,
+      stopping,
+      onAttempt: (attempt) => (this.attempts = attempt),
+      clock,
+      random,
+    });
+    this.#hasEnded = true;
+    await remember(outcome);
+    if (this.#commitment !== undefined) return this.#concludeLate(outcome, await this.#commitment);
+    if (outcome.kind !== "retryable") return outcome;
+    return this.#promise(outcome);
+  }
+
+  /** Nothing more will be tried within the window: into the outbox, or back to the sender. */
+  async #promise(outcome: Extract<Outcome, { kind: "retryable" }>): Promise<Settled> {
+    const { intake, random } = this.#deps;
+    if (intake === undefined) return outcome;
+    const commitment = await intake.commit(this.delivery, {
+      key: this.key,
+      attempts: this.attempts,
+      dueInMs: retryDelayMs(Math.max(1, this.attempts), outcome, random()),
+      running: false,
+    });
+    return settledOf(commitment);
+  }
+
+  /** However many requests wait, one entry. */
+  async #promiseWhileRunning(): Promise<Settled> {
+    const { intake } = this.#deps;
+    if (this.#hasEnded) return this.ended;
+    if (intake === undefined) return { kind: "retryable", reason: "answer-window" };
+    this.#commitment ??= intake.commit(this.delivery, {
+      key: this.key,
+      attempts: this.attempts,
+      dueInMs: 0,
+      running: true,
+    });
+    return settledOf(await this.#commitment);
+  }
+
+  async #concludeLate(outcome: Outcome, commitment: Commitment): Promise<Settled> {
+    const { intake, random } = this.#deps;
+    if (intake === undefined || commitment.kind !== "accepted" || commitment.token === undefined) {
+      return outcome.kind === "retryable" ? settledOf(commitment) : outcome;
+    }
+    const { id } = this.delivery.facts;
+    if (outcome.kind !== "retryable") {
+      await intake.conclude(id, commitment.token, { state: finalState(outcome) });
+      return outcome;
+    }
+    const dueInMs = retryDelayMs(Math.max(1, this.attempts), outcome, random());
+    await intake.conclude(id, commitment.token, { attempts: this.attempts, dueInMs });
+    return { kind: "accepted" };
+  }
+}

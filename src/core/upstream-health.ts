@@ -1,0 +1,86 @@
+import type { Clock } from "../clock.ts";
+import { AdaptiveLimit } from "./adaptive-limit.ts";
+import { Circuit } from "./circuit.ts";
+import type { Outcome } from "./outcome.ts";
+import { RetryBudget } from "./retry-budget.ts";
+
+/** Hosts that users supply are many: the least used are forgotten, which merely closes their circuits. */
+const MAX_UPSTREAMS = 10_000;
+
+/** One app's view of one upstream host: may it be tried, how often again, how many at once (D10). */
+export interface UpstreamHealth {
+  readonly circuit: Circuit;
+  readonly budget: RetryBudget;
+  readonly limit: AdaptiveLimit;
+}
+
+/** The health of every upstream, by app and host, so that no app pays for another's (P6). */
+export class UpstreamHealths {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #byKey = new Map<string, UpstreamHealth>();
+
+  constructor(clock: Clock, random: () => number) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  of(app: string, host: string): UpstreamHealth {
+    const key = `${app}\n${host}`;
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const health: UpstreamHealth = {
+      circuit: new Circuit(this.#clock, this.#random),
+      budget: new RetryBudget(this.#clock),
+      limit: new AdaptiveLimit(),
+    };
+    if (this.#byKey.size >= MAX_UPSTREAMS) {
+      for (const oldest of this.#byKey.keys()) {
+        this.#byKey.delete(oldest);
+        break;
+      }
+    }
+    this.#byKey.set(key, health);
+    return health;
+  }
+}
+
+/** Takes an attempt's outcome, before the guard's word on it, into the upstream's health. */
+export function noteOutcome({ circuit, limit }: UpstreamHealth, outcome: Outcome): void {
+  if (outcome.kind !== "retryable") {
+    if (outcome.kind === "delivered" || outcome.answer !== undefined) {
+      circuit.succeeded();
+      limit.wentWell();
+    } else circuit.probeIsOver();
+    return;
+  }
+  switch (outcome.reason) {
+    case "credentials":
+      circuit.trip();
+      return;
+    case "connect":
+    case "connection-lost":
+    case "timeout":
+    case "upstream-unavailable":
+      circuit.failed();
+      limit.wasTooMuch();
+      return;
+    case "rate-limited":
+      // It answers, and wants less.
+      circuit.succeeded();
+      limit.wasTooMuch();
+      return;
+    case "held":
+      circuit.succeeded();
+      return;
+    case "overloaded":
+    case "answer-window":
+    case "circuit-open":
+    case "no-budget":
+    case "shutting-down":
+    case "store":
+    case "outbox-full":
+    case "internal":
+      circuit.probeIsOver();
+  }
+}

@@ -1,0 +1,58 @@
+import type { Clock } from "../clock.ts";
+import { createBloom } from "./bloom.ts";
+import { checkDigests, notADigest } from "./digest.ts";
+import type { Client } from "./sqlite-client.ts";
+import { createSteadyClock } from "./steady-clock.ts";
+import type { Outbox } from "./store.ts";
+
+/**
+ * Promised pushes in the file. The store's clock is read here, on the asking side: due times and expiry by one that
+ * follows the wall clock with care, leases by one that never does, so that no jump hands a push out twice.
+ */
+export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBuffer): Outbox {
+  const filter = createBloom(memory);
+  const steady = createSteadyClock(clock);
+  const times = (): { readonly nowMs: number; readonly leaseNowMs: number } => ({
+    nowMs: steady.now(),
+    leaseNowMs: steady.unadjusted(),
+  });
+  return {
+    async put(entries, caps, lease) {
+      for (const { device, key } of entries) checkDigests(device, ...(key === undefined ? [] : [key]));
+      if (entries.length === 0 && !client.closed) return [];
+      // The thread sets the filter's bits itself, before it answers.
+      return client.ask("outboxPut", {
+        entries,
+        caps,
+        ...(lease === undefined ? {} : { lease }),
+        ...times(),
+      });
+    },
+    holds(key) {
+      const problem = notADigest(key);
+      if (problem !== undefined) return Promise.reject(problem);
+      if (!client.closed && !filter.mayHave(key)) return false;
+      return client.ask("outboxHolds", { key });
+    },
+    async claim({ apps, limit, lease, suspects = false }) {
+      if ((apps.length === 0 || limit <= 0) && !client.closed) return [];
+      return client.ask("outboxClaim", { apps, limit, lease, suspects, ...times() });
+    },
+    async renew(held, lease) {
+      if (held.length === 0 && !client.closed) return [];
+      return client.ask("outboxRenew", { held, lease, leaseNowMs: times().leaseNowMs });
+    },
+    async settle(ended) {
+      if (ended.length === 0 && !client.closed) return [];
+      return client.ask("outboxSettle", { ended });
+    },
+    async postpone(later) {
+      if (later.length === 0 && !client.closed) return [];
+      return client.ask("outboxPostpone", { later, nowMs: times().nowMs });
+    },
+    expire: (limit) => client.ask("outboxExpire", { limit: Math.max(0, limit), ...times() }),
+    nextDueInMs: (apps) => client.ask("outboxNextDue", { apps, ...times() }),
+    counts: () => client.ask("outboxCounts", {}),
+    releaseAbandoned: (owner) => client.ask("outboxReleaseAbandoned", { owner }),
+  };
+}
