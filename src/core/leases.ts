@@ -26,6 +26,11 @@ export class Leases {
     return this.#held.size;
   }
 
+  /** The latest token of an entry that is in hand; undefined when it is not, or is somebody else's by now. */
+  tokenOf(id: string): number | undefined {
+    return this.#held.get(id);
+  }
+
   take(id: string, token: number): void {
     this.#held.set(id, token);
     this.#cancel ??= this.#clock.schedule(HEARTBEAT_MS, () => this.#beat());

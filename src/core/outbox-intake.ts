@@ -89,9 +89,11 @@ export class OutboxIntake {
   /** Ends a leased entry, or gives it back for later. A store that fails leaves it to whoever finds the lease run out. */
   async conclude(
     id: string,
-    token: number,
+    claimedToken: number,
     result: { readonly state: FinalState } | { readonly attempts: number; readonly dueInMs: number },
   ): Promise<boolean> {
+    // After a lease that ran out this process may have claimed its own entry again.
+    const token = this.#leases.tokenOf(id) ?? claimedToken;
     try {
       const [done] =
         "state" in result

@@ -151,7 +151,10 @@ export class OutboxWorker {
 
   #begin(entry: ClaimedEntry): Promise<void> {
     const { leases, log } = this.#deps;
+    // Its lease ran out while its attempt is still under way here: that attempt settles it, no second one begins.
+    const isInHand = leases.tokenOf(entry.id) !== undefined;
     leases.take(entry.id, entry.token);
+    if (isInHand) return Promise.resolve();
     this.#inHand.set(entry.app, (this.#inHand.get(entry.app) ?? 0) + 1);
     const work = this.#deliver(entry)
       .catch((error: unknown) =>

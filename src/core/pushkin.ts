@@ -73,6 +73,8 @@ export interface PushkinDeps {
   readonly proxy?: URL;
   /** Where endpoints that users supply may lead; absent = public https hosts alone. */
   readonly outbound?: Outbound;
+  /** `upstream.http2`: HTTP/2 towards push services too, where they speak it. */
+  readonly http2?: boolean;
   /** What the pushkins of one gateway have in common, such as one provider token per key. */
   readonly shared: Shared;
 }
