@@ -260,6 +260,7 @@ async function createApps(
         log: log.child({ app: name }),
         shared,
         outbound: config.outbound,
+        http2: config.upstream.http2,
         ...(config.proxy === undefined ? {} : { proxy: new URL(config.proxy) }),
       })
       .catch((error: unknown) => {

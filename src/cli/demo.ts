@@ -24,6 +24,8 @@ const ANDROID_APPS = [
   "chat.fluffy.fluffychat.*",
   "com.example.sealed",
 ];
+const WEB_APP = "org.harbour.web";
+const UNIFIEDPUSH_APP = "org.harbour.unifiedpush";
 
 /** `signalbox demo`: simulated phones, a gateway, and a homeserver's notifications, in one process. */
 export function demoCommand(): Command {
@@ -57,9 +59,12 @@ async function demo(keep: boolean): Promise<void> {
     });
     const { http } = await gateway.start();
     const url = `http://127.0.0.1:${http[0]?.port ?? 0}/_matrix/push/v1/notify`;
-    print("Signalbox demo: simulated Apple and Google, a gateway, and what a homeserver would send.");
+    print("Signalbox demo: simulated push services, a gateway, and what a homeserver would send.");
     print();
-    const requests = await demoRequests((appId) => isServed(appId));
+    const requests = await demoRequests((appId) => isServed(appId), {
+      browser: { appId: WEB_APP, ...simulators.webPush.subscribe() },
+      distributor: { appId: UNIFIEDPUSH_APP, ...simulators.unifiedPush.register() },
+    });
     const failed = await replay(requests, url, simulators);
     report(simulators, failed);
     if (keep) {
@@ -77,7 +82,7 @@ async function demo(keep: boolean): Promise<void> {
 }
 
 function isServed(appId: string): boolean {
-  return [...IOS_APPS, ...ANDROID_APPS].some((key) =>
+  return [...IOS_APPS, ...ANDROID_APPS, WEB_APP, UNIFIEDPUSH_APP].some((key) =>
     key.endsWith("*") ? appId.startsWith(key.slice(0, -1)) : appId === key,
   );
 }
@@ -103,6 +108,12 @@ async function demoConfig(simulators: Simulators, directory: string) {
     endpoint: simulators.fcm.url,
     ca_file: files.ca,
   };
+  const web = {
+    type: "webpush",
+    vapid_private_key: files.vapidKey,
+    vapid_contact_email: "operator@example.com",
+    ca_file: files.ca,
+  };
   const path = join(directory, "demo.yaml");
   const yaml = {
     http: { port: 0 },
@@ -111,7 +122,12 @@ async function demoConfig(simulators: Simulators, directory: string) {
     apps: {
       ...Object.fromEntries(IOS_APPS.map((id) => [id, ios])),
       ...Object.fromEntries(ANDROID_APPS.map((id) => [id, android])),
+      [WEB_APP]: web,
+      [UNIFIEDPUSH_APP]: { type: "unifiedpush", ca_file: files.ca },
     },
+    // The simulated push services are on this machine, where no stranger's endpoint may lead otherwise.
+    outbound: { allow_addresses: ["127.0.0.0/8", "::1/128"] },
+    matrix: { unifiedpush_gateway: true },
   };
   await writeFile(path, stringify(yaml, { lineWidth: 0, version: "1.1" }), { mode: 0o600 });
   const loaded = await loadConfig({ path, env: {}, pushkinTypes });
@@ -169,6 +185,13 @@ function report(simulators: Simulators, failed: number): void {
   if (failed > 0) print(`${failed} requests were not answered with 200.`);
 }
 
+const DEVICES: Readonly<Record<string, string>> = {
+  apns: "iPhone ",
+  fcm: "Android",
+  webpush: "Browser",
+  unifiedpush: "UniPush",
+};
+
 function phoneName(upstream: string, token: string | undefined): string {
-  return `${upstream === "apns" ? "iPhone " : "Android"} ${(token ?? "").slice(0, 8).padEnd(8)}…`;
+  return `${DEVICES[upstream] ?? upstream} ${(token ?? "").slice(0, 8).padEnd(8)}…`;
 }

@@ -6,6 +6,7 @@ import { demoCommand } from "./demo.ts";
 import { sendCommand } from "./send.ts";
 import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
+import { vapidCommand } from "./vapid.ts";
 
 /** THE LIST of commands. */
 export function program(): Command {
@@ -15,6 +16,7 @@ export function program(): Command {
     .addCommand(serveCommand(), { isDefault: true })
     .addCommand(checkCommand(pushkinTypes))
     .addCommand(sendCommand())
+    .addCommand(vapidCommand())
     .addCommand(simCommand())
     .addCommand(demoCommand());
 }

@@ -9,6 +9,8 @@ interface SimOptions {
   readonly host: string;
   readonly apnsPort: number;
   readonly fcmPort: number;
+  readonly webpushPort: number;
+  readonly unifiedpushPort: number;
   readonly controlPort: number;
   readonly dir?: string;
   readonly quiet?: true;
@@ -17,16 +19,22 @@ interface SimOptions {
 /** `signalbox sim`: runs the fake upstreams until SIGINT or SIGTERM. */
 export function simCommand(): Command {
   return new Command("sim")
-    .description("run simulators of APNs and FCM, and print what each phone gets")
+    .description("run simulators of APNs, FCM, Web Push and UnifiedPush, and print what each phone gets")
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--apns-port <port>", "port of APNs; 0 takes a free one", port, 0)
     .option("--fcm-port <port>", "port of FCM and its OAuth endpoint; 0 takes a free one", port, 0)
+    .option("--webpush-port <port>", "port of the Web Push service; 0 takes a free one", port, 0)
+    .option("--unifiedpush-port <port>", "port of the UnifiedPush server; 0 takes a free one", port, 0)
     .option("--control-port <port>", "port of the control server; 0 takes a free one", port, 0)
     .option("--dir <directory>", "write credentials and a sygnal.yaml that uses the simulators there")
     .option("--quiet", "do not print what the phones get")
+    .addHelpText("after", `\n${SUBSCRIBING}`)
     .addHelpText("after", () => `\nTokens that begin so get a fixed answer (APNs, FCM):\n${prefixTable()}`)
     .action(run);
 }
+
+const SUBSCRIBING = `POST to /subscribe of the Web Push service, or to /register of the UnifiedPush server, answers with what a
+browser or a distributor gives to an app.`;
 
 /** The documented token prefixes as lines of text. */
 export function prefixTable(): string {
@@ -51,6 +59,8 @@ async function run(options: SimOptions): Promise<void> {
     print(`apns     ${simulators.apns.url}`);
     print(`fcm      ${simulators.fcm.url}`);
     print(`oauth    ${simulators.fcm.tokenUri}`);
+    print(`webpush  ${simulators.webPush.url}`);
+    print(`up       ${simulators.unifiedPush.url}`);
     print(`control  ${simulators.control?.url ?? ""}`);
     if (options.dir !== undefined)
       print(`config   ${(await writeWorkspace(simulators, options.dir)).config}`);

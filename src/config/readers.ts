@@ -149,9 +149,10 @@ function readStoreUrl(value: unknown): Reading {
   if (typeof value !== "string") return { problem };
   // Unquoted, YAML takes the colon at the end for a key's.
   if (value === "memory") return { value: "memory:" };
-  if (value === "memory:" || /^sqlite:(?!\/\/).+$/.test(value)) return { value };
-  const url = parseUrl(value);
-  return url !== undefined && /^postgres(?:ql)?:$/.test(url.protocol) ? { value } : { problem };
+  // What comes after the scheme is the store's to judge (store/config.ts).
+  return value === "memory:" || /^sqlite:(?!\/\/).+$|^postgres(?:ql)?:\/\//.test(value)
+    ? { value }
+    : { problem };
 }
 
 function parseUrl(value: unknown): URL | undefined {

@@ -6,7 +6,7 @@ import { MatrixConfig } from "../doors/matrix/config.ts";
 import { AdminConfig, checkAdmin, checkHttp, HttpConfig } from "../http/config.ts";
 import { LogConfig } from "../log-config.ts";
 import { checkMetrics, MetricsConfig, TracingConfig } from "../metrics/config.ts";
-import { StoreConfig } from "../store/config.ts";
+import { checkStore, StoreConfig } from "../store/config.ts";
 import { OutboundConfig, ProxyConfig, UpstreamConfig } from "../upstream/config.ts";
 import type { Finding } from "./problem.ts";
 
@@ -74,6 +74,7 @@ export const crossChecks: readonly {
 }[] = [
   { sections: ["http"], check: ({ http }) => checkHttp(http) },
   { sections: ["admin"], check: ({ admin }) => checkAdmin(admin) },
+  { sections: ["store"], check: ({ store }) => checkStore(store) },
   { sections: ["metrics"], check: ({ metrics }) => checkMetrics(metrics) },
   {
     // Nothing can be promised without a store that survives (design, Settled points).

@@ -11,6 +11,10 @@ import type { FcmSimulatorOptions } from "./fcm.ts";
 import { Recorder } from "./recorder.ts";
 import type { RecordMode } from "./recorder.ts";
 import { Script } from "./script.ts";
+import { UnifiedPushSimulator } from "./unifiedpush.ts";
+import type { UnifiedPushSimulatorOptions } from "./unifiedpush.ts";
+import { WebPushSimulator } from "./webpush.ts";
+import type { WebPushSimulatorOptions } from "./webpush.ts";
 
 type Own = "credentials" | "host" | "port" | "script" | "recorder" | "clock";
 
@@ -22,6 +26,8 @@ export interface SimulatorsOptions {
   readonly apnsPort?: number;
   readonly apnsSandboxPort?: number;
   readonly fcmPort?: number;
+  readonly webPushPort?: number;
+  readonly unifiedPushPort?: number;
   /** Absent: no control server. */
   readonly controlPort?: number;
   /** Default: new ones. */
@@ -39,6 +45,8 @@ export interface SimulatorsOptions {
   /** Starts a second APNs for Apple's sandbox environment. */
   readonly apnsSandbox?: Omit<ApnsSimulatorOptions, Own | "environment">;
   readonly fcm?: Omit<FcmSimulatorOptions, Own>;
+  readonly webPush?: Omit<WebPushSimulatorOptions, Own>;
+  readonly unifiedPush?: Omit<UnifiedPushSimulatorOptions, Own>;
 }
 
 /** Running simulators that share a script and a recorder. */
@@ -46,6 +54,8 @@ export interface Simulators {
   readonly apns: ApnsSimulator;
   readonly apnsSandbox: ApnsSimulator | undefined;
   readonly fcm: FcmSimulator;
+  readonly webPush: WebPushSimulator;
+  readonly unifiedPush: UnifiedPushSimulator;
   readonly control: Control | undefined;
   readonly credentials: Credentials;
   readonly script: Script;
@@ -88,7 +98,13 @@ export async function startSimulators(options: SimulatorsOptions = {}): Promise<
     const apnsSandbox =
       options.apnsSandbox === undefined ? undefined : await start(ApnsSimulator.start(sandbox));
     const fcm = await start(FcmSimulator.start({ ...options.fcm, ...shared, port: options.fcmPort ?? 0 }));
-    const parts = { apns, apnsSandbox, fcm, script, recorder };
+    const webPush = await start(
+      WebPushSimulator.start({ ...options.webPush, ...shared, port: options.webPushPort ?? 0 }),
+    );
+    const unifiedPush = await start(
+      UnifiedPushSimulator.start({ ...options.unifiedPush, ...shared, port: options.unifiedPushPort ?? 0 }),
+    );
+    const parts = { apns, apnsSandbox, fcm, webPush, unifiedPush, script, recorder };
     const control =
       options.controlPort === undefined
         ? undefined

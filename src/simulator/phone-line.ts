@@ -2,7 +2,16 @@ import { isJsonObject } from "../json.ts";
 import type { JsonValue } from "../json.ts";
 import { answerLabel } from "./recorder.ts";
 import type { RecordedRequest } from "./recorder.ts";
+import type { SimulatedUpstream } from "./script.ts";
 
+/** Short enough for a column. */
+const NAMES: Readonly<Record<SimulatedUpstream, string>> = {
+  apns: "apns",
+  fcm: "fcm",
+  oauth: "oauth",
+  webpush: "web",
+  unifiedpush: "up",
+};
 const MAX_TEXT = 160;
 const MAX_TOKEN = 12;
 
@@ -12,13 +21,26 @@ export function phoneLine(request: RecordedRequest): string {
   const phone =
     token === undefined ? (topic ?? "-") : token.slice(0, MAX_TOKEN) + (token.length > MAX_TOKEN ? "…" : "");
   const outcome = accepted ? content(request) : answerLabel(answer);
-  return `${new Date(request.atMs).toISOString()} ${upstream.padEnd(5)} ${plain(phone)}  ${plain(outcome)}`;
+  return `${new Date(request.atMs).toISOString()} ${NAMES[upstream].padEnd(5)} ${plain(phone)}  ${plain(outcome)}`;
 }
 
 function content({ upstream, payload, answer, topic }: RecordedRequest): string {
-  const text = upstream === "apns" ? apnsContent(payload) : fcmContent(payload);
-  const lost = answer.kind === "reply" && answer.status === 200 ? "" : ` (answered: ${answerLabel(answer)})`;
-  return `${upstream === "apns" ? `${topic ?? ""}: ` : ""}${text}${lost}`;
+  const lost = answer.kind === "reply" && answer.status < 300 ? "" : ` (answered: ${answerLabel(answer)})`;
+  return `${upstream === "apns" ? `${topic ?? ""}: ` : ""}${textOf(upstream, payload)}${lost}`;
+}
+
+function textOf(upstream: SimulatedUpstream, payload: JsonValue | undefined): string {
+  switch (upstream) {
+    case "apns":
+      return apnsContent(payload);
+    case "fcm":
+    case "oauth":
+      return fcmContent(payload);
+    case "webpush":
+    case "unifiedpush":
+      // What the app reads; absent where its keys are not the simulator's.
+      return payload === undefined ? "(encrypted)" : JSON.stringify(payload);
+  }
 }
 
 function apnsContent(payload: JsonValue | undefined): string {

@@ -35,8 +35,8 @@ export const AnswerSchema = Type.Union([
   Type.Object(
     {
       /**
-       * The upstream's own error body. `reason` is APNs' reason, a name of the FCM table (fcm-errors.ts), or an OAuth
-       * error; `status` defaults to the one that belongs to it, else 400.
+       * The upstream's own error body. `reason` is APNs' reason, a name of the FCM table (fcm-errors.ts) or of the push
+       * services' (webpush-errors.ts), or an OAuth error; `status` defaults to the one that belongs to it, else 400.
        */
       kind: Type.Literal("error"),
       reason: Type.String({ maxLength: 200 }),
@@ -76,7 +76,13 @@ export const AnswerSchema = Type.Union([
 export type Answer = Static<typeof AnswerSchema>;
 
 /** The fake upstreams a rule can name. */
-export const UpstreamSchema = Type.Union([Type.Literal("apns"), Type.Literal("fcm"), Type.Literal("oauth")]);
+export const UpstreamSchema = Type.Union([
+  Type.Literal("apns"),
+  Type.Literal("fcm"),
+  Type.Literal("oauth"),
+  Type.Literal("webpush"),
+  Type.Literal("unifiedpush"),
+]);
 export type SimulatedUpstream = Static<typeof UpstreamSchema>;
 
 /**
@@ -86,7 +92,7 @@ export type SimulatedUpstream = Static<typeof UpstreamSchema>;
 export const RuleSchema = Type.Object(
   {
     upstream: Type.Optional(UpstreamSchema),
-    /** The whole device token (lower-case hex) or registration token. */
+    /** The whole device token (lower-case hex), registration token, or last part of a push endpoint's path. */
     token: Type.Optional(Type.String({ maxLength: 4096 })),
     tokenPrefix: Type.Optional(Type.String({ maxLength: 4096 })),
     /** APNs: the `apns-topic`. FCM: the message's `topic`. */
@@ -265,7 +271,7 @@ function applies(rule: Rule, request: ScriptedRequest): boolean {
 }
 
 function prefixRule({ upstream, token }: ScriptedRequest): Rule | undefined {
-  if (token === undefined || upstream === "oauth") return undefined;
+  if (token === undefined || (upstream !== "apns" && upstream !== "fcm")) return undefined;
   const found = tokenPrefixes.find((prefix) => token.startsWith(prefix[upstream]));
   return upstream === "apns" ? found?.apnsRule : found?.fcmRule;
 }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { isIP, type Socket } from "node:net";
+import { isIP, type LookupFunction, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../clock.ts";
 import { classifyNetError, errorCode, type NetFailure } from "./net-error.ts";
@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly tls?: UpstreamTls;
   /** Forward proxy, `http://[user:password@]host[:port]`, port 80 when none is given. */
   readonly proxy?: URL;
+  /** Instead of the system's; not asked with a proxy, nor for an address. */
+  readonly lookup?: LookupFunction;
   /** For everything together: name, TCP, proxy, TLS. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -41,7 +43,7 @@ const tcpKeepAliveMs = 30_000;
  * weaken this, and `NODE_TLS_REJECT_UNAUTHORIZED` is not heard. The name is looked up at every connect.
  */
 export function createConnector(options: ConnectOptions): Connector {
-  const { origin, proxy, clock } = options;
+  const { origin, proxy, lookup, clock } = options;
   const host = origin.hostname.replace(/^\[|\]$/g, "");
   const port = origin.port === "" ? 443 : Number(origin.port);
   // Reading the authorities costs milliseconds: once for all connections, but not before the first.
@@ -51,6 +53,7 @@ export function createConnector(options: ConnectOptions): Connector {
     ALPNProtocols: ["h2"],
     rejectUnauthorized: true,
     ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(lookup === undefined ? {} : { lookup }),
   });
 
   return async (signal) => {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http2";
+import type { LookupFunction } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { UpstreamTls } from "./connect.ts";
@@ -13,6 +14,8 @@ export interface Http2PoolOptions<State> {
   readonly tls?: UpstreamTls;
   /** Forward proxy, `http://[user:password@]host[:port]`. */
   readonly proxy?: URL;
+  /** Instead of the system's, at every connect; not asked with a proxy, nor for an address. */
+  readonly lookup?: LookupFunction;
   /** Connections that take requests; draining ones come on top. Default 2. */
   readonly maxSessions?: number;
   /** Requests that may wait; the next ends at once as unsent, `queue-full`. Default 10,000. */
@@ -51,7 +54,7 @@ export interface Http2Request<State> {
    * again on another connection. `authorization` is never put into a compression table.
    */
   headers(state: State): Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Uint8Array;
 }
 
 /** The connection that a request went through. */

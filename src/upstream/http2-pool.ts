@@ -53,7 +53,7 @@ export class Http2Pool<State> implements RequestHome<State> {
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: Http2PoolOptions<State>) {
-    const { clock, origin, tls, proxy } = options;
+    const { clock, origin, tls, proxy, lookup } = options;
     const connectTimeoutMs = options.connectTimeoutMs ?? 5000;
     const backoff = options.connectBackoff ?? { minMs: 100, maxMs: 30_000, outageMaxMs: 8000 };
     this.origin = origin.host;
@@ -77,6 +77,7 @@ export class Http2Pool<State> implements RequestHome<State> {
         clock,
         ...(tls === undefined ? {} : { tls }),
         ...(proxy === undefined ? {} : { proxy }),
+        ...(lookup === undefined ? {} : { lookup }),
       }),
       connectTimeoutMs,
       idlePing,

@@ -159,7 +159,7 @@ export class Http2Session implements ExchangeHost {
    * undefined when the connection turned out to be gone: nothing was sent then. Throws for headers that HTTP/2
    * cannot carry, which is a bug of the caller's.
    */
-  send(headers: readonly string[], body: string, sink: ExchangeSink): Exchange | undefined {
+  send(headers: readonly string[], body: string | Uint8Array, sink: ExchangeSink): Exchange | undefined {
     const phase = this.#phase;
     if (phase.tag !== "ready") return undefined;
     let stream: ClientHttp2Stream;

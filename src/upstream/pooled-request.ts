@@ -63,7 +63,7 @@ export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequ
     this.#reject = reject;
   }
 
-  get body(): string {
+  get body(): string | Uint8Array {
     return this.#request.body;
   }
 

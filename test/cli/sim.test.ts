@@ -25,9 +25,17 @@ describe("signalbox sim", () => {
       const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
       const next = async (): Promise<string> => String((await lines.next()).value);
       const head = Object.fromEntries(
-        [await next(), await next(), await next(), await next(), await next()].map(
-          (line) => line.split(/\s+/) as [string, string],
-        ),
+        [
+          ...[
+            await next(),
+            await next(),
+            await next(),
+            await next(),
+            await next(),
+            await next(),
+            await next(),
+          ],
+        ].map((line) => line.split(/\s+/) as [string, string]),
       );
       const config = parse(await readFile(head["config"] ?? "", "utf8"), { version: "1.1" });
       const ios = config.apps["com.example.app.ios"];
@@ -44,6 +52,7 @@ describe("signalbox sim", () => {
         ios.keyfile,
         android.service_account_file,
         join(directory, "apns-certificate.pem"),
+        join(directory, "vapid.pem"),
       ]) {
         expect((await stat(secret)).mode & 0o077).toBe(0);
       }

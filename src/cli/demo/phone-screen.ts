@@ -21,10 +21,36 @@ const MAX_SHOWN = 72;
 
 /** What the person who holds the phone would see of a push that the simulator took. */
 export function phoneScreen({ upstream, payload }: RecordedRequest): string {
-  const shown = upstream === "apns" ? appleScreen(payload) : androidScreen(payload);
+  const shown = shownBy(upstream, payload);
   // What strangers wrote must not steer the terminal.
   const plain = shown.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069\u200e\u200f]/gu, " ");
   return plain.length > MAX_SHOWN ? `${Array.from(plain).slice(0, MAX_SHOWN).join("")}…` : plain;
+}
+
+function shownBy(upstream: RecordedRequest["upstream"], payload: JsonValue | undefined): string {
+  switch (upstream) {
+    case "apns":
+      return appleScreen(payload);
+    case "fcm":
+    case "oauth":
+      return androidScreen(payload);
+    case "webpush":
+      return webScreen(payload);
+    case "unifiedpush":
+      return webScreen(isJsonObject(payload) ? payload["notification"] : undefined);
+  }
+}
+
+/** A browser's app and one behind a distributor find the same keys, flat or in the notification. */
+function webScreen(payload: JsonValue | undefined): string {
+  const fields = isJsonObject(payload) ? payload : {};
+  const content = isJsonObject(fields["content"]) ? fields["content"] : {};
+  const counts = isJsonObject(fields["counts"]) ? fields["counts"] : fields;
+  const body = asText(content["body"]);
+  const { unread } = counts;
+  const text = androidText({ ...fields, ...(body === undefined ? {} : { content_body: body }) });
+  const count = typeof unread !== "number" ? "" : unread === 0 ? "[cleared]" : `[${unread} unread]`;
+  return [text, count].filter((part) => part !== "").join(" ");
 }
 
 function appleScreen(payload: JsonValue | undefined): string {

@@ -28,8 +28,8 @@ export type ApnsResult =
     }
   | Exclude<Http2Result<ApnsConnection>, { kind: "response" }>;
 
-/** After this long without work a PING keeps the connection (apns.md 9). */
-const IDLE_PING = { afterMs: 60 * 60 * 1_000, timeoutMs: 10_000 };
+/** After this long without work a PING shows whether the connection still stands (reliability 1.3). */
+const IDLE_PING = { afterMs: 30_000, timeoutMs: 10_000 };
 
 /** The connections of one app to one of Apple's environments. */
 export class ApnsClient {

@@ -1,0 +1,22 @@
+import { pushkinContract } from "../../contract/pushkin.contract.ts";
+import { pushTo, startWebPush } from "../push-service/fixture.ts";
+
+for (const http2 of [false, true]) {
+  pushkinContract(
+    http2 ? "webpush, over HTTP/2," : "webpush",
+    async () => {
+      const rig = await startWebPush({ http2, simulator: { acceptedStatus: 200 } });
+      return {
+        pushkin: rig.pushkin,
+        push: pushTo(rig.simulator.subscribe()),
+        clock: rig.clock,
+        passTime: (ms) => rig.clock.advance(ms),
+        answerWith: (answer) => rig.answerWith(answer),
+        requests: rig.requests,
+        stopUpstream: () => rig.simulator.stop(),
+        stop: () => rig.stop(),
+      };
+    },
+    { rejectingStatuses: [404, 410] },
+  );
+}
