@@ -20,7 +20,8 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["core/", `core/ store/store.ts ${leaves}`],
 
   // What the core and the pushkins stand on.
-  ["store/config.ts upstream/config.ts", sectionParts],
+  ["store/config.ts", `store/store-url.ts ${sectionParts}`],
+  ["upstream/config.ts", sectionParts],
   ["store/", "store/ clock.ts log.ts"],
   ["upstream/", `upstream/ ${leaves}`],
 

@@ -17,6 +17,9 @@ export type Commitment =
   | { readonly kind: "accepted"; readonly token?: number }
   | (Retryable & { readonly reason: "store" | "outbox-full" });
 
+/** How often, and for how long, the end of an entry in hand is written again while the store does not take it. */
+const CONCLUDE_ATTEMPTS = 120;
+const CONCLUDE_AGAIN_MS = 500;
 /** When a full or failing store may be asked again. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -86,26 +89,41 @@ export class OutboxIntake {
     }
   }
 
-  /** Ends a leased entry, or gives it back for later. A store that fails leaves it to whoever finds the lease run out. */
+  /**
+   * Ends an entry in hand, or gives it back for later. While the store does not answer it is tried again, the lease
+   * being kept: else a store that was away for a while would make a crash of every push in hand, or send it twice.
+   */
   async conclude(
     id: string,
     claimedToken: number,
     result: { readonly state: FinalState } | { readonly attempts: number; readonly dueInMs: number },
   ): Promise<boolean> {
-    // After a lease that ran out this process may have claimed its own entry again.
-    const token = this.#leases.tokenOf(id) ?? claimedToken;
     try {
-      const [done] =
-        "state" in result
-          ? await this.#outbox.settle([{ id, token, state: result.state }])
-          : await this.#outbox.postpone([{ id, token, ...result }]);
-      return done === true;
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      return false;
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          // After a lease that ran out this process may have claimed its own entry again.
+          return await this.#write(id, this.#leases.tokenOf(id) ?? claimedToken, result);
+        } catch (error) {
+          if (!(error instanceof StoreError)) throw error;
+          if (attempt >= CONCLUDE_ATTEMPTS || error.code === "closed") return false;
+          await this.#clock.sleep(CONCLUDE_AGAIN_MS);
+        }
+      }
     } finally {
       this.#leases.release(id);
     }
+  }
+
+  async #write(
+    id: string,
+    token: number,
+    result: { readonly state: FinalState } | { readonly attempts: number; readonly dueInMs: number },
+  ): Promise<boolean> {
+    const [done] =
+      "state" in result
+        ? await this.#outbox.settle([{ id, token, state: result.state }])
+        : await this.#outbox.postpone([{ id, token, ...result }]);
+    return done === true;
   }
 
   #entry(

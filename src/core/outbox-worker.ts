@@ -37,6 +37,8 @@ export interface OutboxWorkerDeps {
 const CLAIM = 128;
 /** How long the worker sleeps at most: another replica's entries are not announced. */
 const LONGEST_SLEEP_MS = 1_000;
+/** Pushes that were in hand at a crash, under way at once. */
+const SUSPECTS = 32;
 /** Crashes with the push in hand after which it is not tried again (reliability 1.3). */
 const POISON_CRASHES = 3;
 const EXPIRE_BATCH = 1_000;
@@ -52,7 +54,8 @@ export class OutboxWorker {
   readonly #underWay = new Set<Promise<void>>();
   /** A host that the app's entries went to last: its circuit says whether claiming is worth it. */
   readonly #lastHost = new Map<string, string>();
-  #suspectInHand = false;
+  #suspectsInHand = 0;
+  #isolated = false;
   #loop: Promise<void> = Promise.resolve();
   #wake = (): void => {};
   #awake = false;
@@ -116,7 +119,7 @@ export class OutboxWorker {
     await outbox.expire(EXPIRE_BATCH);
     let more = false;
     for (const name of names) more = (await this.#claimFor(name)) || more;
-    if (!this.#suspectInHand) await this.#claimSuspect(names);
+    await this.#claimSuspects(names);
     if (more) return 0;
     const dueInMs = await outbox.nextDueInMs(names);
     return Math.min(LONGEST_SLEEP_MS, Math.max(dueInMs ?? LONGEST_SLEEP_MS, 20));
@@ -141,12 +144,22 @@ export class OutboxWorker {
     return claimed.length === Math.min(room, CLAIM) && claimed.length > 1;
   }
 
-  async #claimSuspect(names: readonly string[]): Promise<void> {
+  /**
+   * What was in hand when a process ended, or lost its lease. A push that was so once is most likely a bystander and
+   * goes with others; one that was so again goes alone, so that it alone is found guilty.
+   */
+  async #claimSuspects(names: readonly string[]): Promise<void> {
     const { leases, outbox } = this.#deps;
-    const [entry] = await outbox.claim({ apps: names, limit: 1, lease: leases.lease, suspects: true });
-    if (entry === undefined) return;
-    this.#suspectInHand = true;
-    void this.#begin(entry).finally(() => (this.#suspectInHand = false));
+    while (this.#suspectsInHand < SUSPECTS && !this.#isolated && !this.#stopping.signal.aborted) {
+      const [entry] = await outbox.claim({ apps: names, limit: 1, lease: leases.lease, suspects: true });
+      if (entry === undefined) return;
+      this.#suspectsInHand += 1;
+      if (entry.crashes > 1) this.#isolated = true;
+      void this.#begin(entry).finally(() => {
+        this.#suspectsInHand -= 1;
+        if (entry.crashes > 1) this.#isolated = false;
+      });
+    }
   }
 
   #begin(entry: ClaimedEntry): Promise<void> {

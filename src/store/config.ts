@@ -1,5 +1,7 @@
 import type { Static } from "@sinclair/typebox";
 import { secret, section } from "../config/fields.ts";
+import type { Finding } from "../config/problem.ts";
+import { parseStoreUrl } from "./store-url.ts";
 
 /** `store`: where the state is kept. */
 export const StoreConfig = section(
@@ -19,3 +21,9 @@ export const StoreConfig = section(
 
 /** `url` may hold a password: never log it. */
 export type StoreSettings = Static<typeof StoreConfig>;
+
+/** What the schema cannot say of the URL: a database that is not named, a parameter that does not exist. */
+export function checkStore(store: StoreSettings): readonly Finding[] {
+  const location = parseStoreUrl(store.url);
+  return "problem" in location ? [{ path: ["store", "url"], message: location.problem }] : [];
+}

@@ -66,7 +66,7 @@ export const migrations: readonly Migration[] = [
       ) STRICT;
       CREATE TABLE outbox (
         entry INTEGER PRIMARY KEY NOT NULL,
-        id TEXT NOT NULL UNIQUE,
+        id TEXT NOT NULL,
         app_number INTEGER NOT NULL,
         device BLOB NOT NULL CHECK (length(device) = 32),
         dedupe_key BLOB CHECK (length(dedupe_key) = 32),
@@ -78,7 +78,7 @@ export const migrations: readonly Migration[] = [
         ready INTEGER NOT NULL CHECK (ready IN (0, 1)),
         expires_ms INTEGER NOT NULL,
         owner TEXT,
-        token INTEGER NOT NULL,
+        claims INTEGER NOT NULL,
         lease_until_ms INTEGER,
         crashes INTEGER NOT NULL DEFAULT 0,
         bytes INTEGER NOT NULL,

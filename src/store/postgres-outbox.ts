@@ -148,7 +148,19 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
         () => put({ entries, caps, lease }),
       ),
     holds: (key) => withDigests([key], () => holds(key)),
-    claim: (options) => asking(() => runClaim(pool, options)),
+    async claim(options) {
+      let tooLate = false;
+      try {
+        return await asking(async () => {
+          const claimed = await runClaim(pool, options);
+          if (tooLate) await giveBack(pool, claimed);
+          return claimed;
+        });
+      } catch (error) {
+        tooLate = true;
+        throw error;
+      }
+    },
     renew: (held, lease) => renew({ held, lease }),
     settle,
     postpone,
@@ -239,18 +251,19 @@ const lookAt = 2000;
 
 /**
  * Due entries that never saw a crash. Searched for among the freshest first; only when these are not enough, because
- * they wait for a later try, among those that have been due for longest. So no claim reads all of a long queue.
+ * they wait for a later try, among those that have been due for longest. So no claim reads all of a long queue; the
+ * array keeps the planner from joining with all of it.
  */
 const freshSql = (order: "received_ms DESC" | "due_at"): string => `
   SELECT o.id, o.received_ms FROM signalbox_outbox o
-  WHERE o.id IN (
+  WHERE o.id = ANY (ARRAY(
       SELECT x.id FROM (
         SELECT y.id, y.received_ms, y.due_at, y.expires_at FROM signalbox_outbox y
         WHERE y.app = a.app COLLATE "C" AND y.owner IS NULL AND y.crashes = 0
           ${order === "due_at" ? "AND y.due_at <= now()" : ""} ORDER BY y.${order} LIMIT ${lookAt}
       ) x
       WHERE x.due_at <= now() AND x.expires_at > now() ORDER BY x.received_ms DESC LIMIT 2 * $2::bigint
-    ) AND o.owner IS NULL AND o.crashes = 0 AND o.due_at <= now()
+    )) AND o.owner IS NULL AND o.crashes = 0 AND o.due_at <= now()
   ORDER BY o.received_ms DESC LIMIT $2 FOR UPDATE SKIP LOCKED`;
 
 /** Entries that a process ended with in hand, or is ending with: its lease has run out. */
@@ -295,6 +308,20 @@ async function runClaim(
     return [];
   });
   return [...freshest, ...more].map(claimedEntry).sort(byAge);
+}
+
+/** What was claimed after the caller's deadline is in nobody's hands: it must not wait for the lease to run out. */
+async function giveBack(pool: PostgresPool, claimed: readonly ClaimedEntry[]): Promise<void> {
+  await pool.run(
+    "cannot give back pushes",
+    "SELECT signalbox_outbox_postpone($1::text[], $2::bigint[], $3::bigint[], $4::float8[])",
+    [
+      claimed.map(({ id }) => id),
+      claimed.map(({ token }) => token),
+      claimed.map(({ attempts }) => attempts),
+      claimed.map(() => 0),
+    ],
+  );
 }
 
 const byAge = (a: ClaimedEntry, b: ClaimedEntry): number => b.receivedAtMs - a.receivedAtMs;

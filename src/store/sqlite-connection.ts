@@ -37,6 +37,10 @@ export interface Connection extends Statements {
 /** The first release without the WAL-reset bug (https://www.sqlite.org/wal.html). */
 const minimumSqlite = [3, 51, 3];
 const walBytesKept = 64 * 2 ** 20;
+/** 16 MiB of log before it is copied into the database: with SQLite's own 4 a thousand puts fill more than one. */
+const checkpointPages = 4000;
+/** Holds the upper pages of the indexes when a million pushes wait; taken as it is needed. */
+const cacheKiB = 16 * 1024;
 /** Above these sizes a full check of all content would delay the start by many seconds, so less is checked. */
 const fullCheckBytes = 128 * 2 ** 20;
 const quickCheckBytes = 2 ** 30;
@@ -75,6 +79,8 @@ export function openConnection(file: string, options: ConnectionOptions): Connec
     db.exec(`
       PRAGMA synchronous = FULL;
       PRAGMA journal_size_limit = ${walBytesKept};
+      PRAGMA wal_autocheckpoint = ${checkpointPages};
+      PRAGMA cache_size = -${cacheKiB};
       PRAGMA secure_delete = ON;
       PRAGMA cell_size_check = ON;
       PRAGMA trusted_schema = OFF;

@@ -1,5 +1,6 @@
 import type { SQLOutputValue } from "node:sqlite";
 import type { Statements } from "./sqlite-connection.ts";
+import { tokenOf } from "./sqlite-outbox-token.ts";
 import type { ClaimedEntry, Lease } from "./store.ts";
 
 /** What the writer thread needs to claim. Times by the store's clocks, milliseconds since 1970. */
@@ -17,7 +18,7 @@ interface Candidate {
   readonly receivedMs: number;
 }
 
-/** So many entries of an app are moved at each claim from the index by due time to the one by age. */
+/** So many entries of an app, or as many as are asked for, are moved at each claim from one index to the other. */
 const readyAtOnce = 250;
 
 /** Takes what may be taken. Runs inside a transaction. */
@@ -33,7 +34,7 @@ export function claimEntries(db: Statements, args: ClaimArgs): readonly ClaimedE
 }
 
 /**
- * Due entries that never saw a crash, the freshest first. Each is moved between the indexes once, so that a claim looks
+ * Due entries that never saw a crash, the freshest first. Each is moved once, from the index by due time to the one by age, so that a claim looks
  * at no more entries than it takes. Where more fall due between two claims than are moved at once, those that have been
  * due for longest come in first, and claims catch up.
  */
@@ -42,10 +43,11 @@ function fresh(db: Statements, appNumber: number, nowMs: number, limit: number):
     `UPDATE outbox SET ready = 1 WHERE entry IN (
        SELECT entry FROM outbox INDEXED BY outbox_by_due
        WHERE app_number = ? AND owner IS NULL AND crashes = 0 AND ready = 0 AND due_ms <= ?
-       ORDER BY due_ms LIMIT ${readyAtOnce}
+       ORDER BY due_ms LIMIT ?
      )`,
     appNumber,
     nowMs,
+    Math.max(readyAtOnce, limit),
   );
   return db
     .all(
@@ -86,10 +88,10 @@ function candidate(row: Record<string, SQLOutputValue>): Candidate {
 function take(db: Statements, entry: number, { lease, nowMs, leaseNowMs }: ClaimArgs): ClaimedEntry {
   // Whose lease ran out had it in hand: that is a crash.
   const row = db.get(
-    `UPDATE outbox SET owner = ?, lease_until_ms = ?, token = token + 1, crashes = crashes + (owner IS NOT NULL)
+    `UPDATE outbox SET owner = ?, lease_until_ms = ?, claims = claims + 1, crashes = crashes + (owner IS NOT NULL)
      WHERE entry = ?
      RETURNING id, (SELECT app FROM outbox_apps a WHERE a.app_number = outbox.app_number) AS app, device, dedupe_key,
-       slot, attempts, received_ms, queued_ms, expires_ms, token, crashes, payload`,
+       slot, attempts, received_ms, queued_ms, expires_ms, claims, crashes, payload`,
     lease.owner,
     Math.round(leaseNowMs + lease.leaseMs),
     entry,
@@ -106,7 +108,7 @@ function take(db: Statements, entry: number, { lease, nowMs, leaseNowMs }: Claim
     attempts: Number(row["attempts"]),
     expiresInMs: Number(row["expires_ms"]) - nowMs,
     receivedAtMs: Number(row["received_ms"]),
-    token: Number(row["token"]),
+    token: tokenOf(entry, Number(row["claims"])),
     crashes: Number(row["crashes"]),
     waitedMs: Math.max(0, nowMs - Number(row["queued_ms"])),
   };

@@ -6,11 +6,20 @@ import type { ClaimArgs } from "./sqlite-outbox-claim.ts";
 import { CountChanges } from "./sqlite-outbox-counts.ts";
 import { newerInSlot, putEntries } from "./sqlite-outbox-put.ts";
 import type { PutArgs } from "./sqlite-outbox-put.ts";
+import { holderOf } from "./sqlite-outbox-token.ts";
 import type { ClaimedEntry, Digest, FinalState, Lease, OutboxCounts, PutResult } from "./store.ts";
 
 interface Held {
   readonly id: string;
   readonly token: number;
+}
+
+const isHeld = "entry = ? AND claims = ? AND id = ? AND owner IS NOT NULL";
+
+/** The values for `isHeld`. */
+function holder({ id, token }: Held): [number, number, string] {
+  const { entry, claims } = holderOf(token);
+  return [entry, claims, id];
 }
 
 /** What the writer thread does for promised pushes. `nowMs` and `leaseNowMs` are the store's clocks' times. */
@@ -28,12 +37,11 @@ export const outboxOperations = {
     (db, args: { held: readonly Held[]; lease: Lease; leaseNowMs: number }): readonly string[] => {
       const until = Math.round(args.leaseNowMs + args.lease.leaseMs);
       const lost = args.held.filter(
-        ({ id, token }) =>
+        (each) =>
           db.run(
-            "UPDATE outbox SET lease_until_ms = ? WHERE id = ? AND token = ? AND owner = ?",
+            `UPDATE outbox SET lease_until_ms = ? WHERE ${isHeld} AND owner = ?`,
             until,
-            id,
-            token,
+            ...holder(each),
             args.lease.owner,
           ) === 0,
       );
@@ -44,12 +52,8 @@ export const outboxOperations = {
   outboxSettle: write(
     (db, args: { ended: readonly (Held & { readonly state: FinalState })[] }): readonly boolean[] => {
       const changes = new CountChanges(db);
-      const done = args.ended.map(({ id, token, state }) => {
-        const row = db.get(
-          "DELETE FROM outbox WHERE id = ? AND token = ? AND owner IS NOT NULL RETURNING app_number, bytes",
-          id,
-          token,
-        );
+      const done = args.ended.map(({ state, ...held }) => {
+        const row = db.get(`DELETE FROM outbox WHERE ${isHeld} RETURNING app_number, bytes`, ...holder(held));
         if (row !== undefined) changes.end(Number(row["app_number"]), state, Number(row["bytes"]));
         return row !== undefined;
       });
@@ -67,17 +71,16 @@ export const outboxOperations = {
       },
     ): readonly boolean[] => {
       const changes = new CountChanges(db);
-      const done = args.later.map(({ id, token, attempts, dueInMs }) => {
+      const done = args.later.map(({ attempts, dueInMs, ...held }) => {
         const row = db.get(
           `UPDATE outbox SET owner = NULL, lease_until_ms = NULL, attempts = ?, queued_ms = ?, due_ms = ?, ready = ?
-           WHERE id = ? AND token = ? AND owner IS NOT NULL
+           WHERE ${isHeld}
            RETURNING entry, app_number, device, slot, received_ms, bytes`,
           attempts,
           args.nowMs,
           Math.ceil(args.nowMs + dueInMs),
           dueInMs <= 0 ? 1 : 0,
-          id,
-          token,
+          ...holder(held),
         );
         if (row !== undefined) dropSuperseded(db, row, changes);
         return row !== undefined;

@@ -2,7 +2,8 @@ import type { Statements } from "./sqlite-connection.ts";
 import { blob } from "./sqlite-operation.ts";
 import { CountChanges, Occupancy } from "./sqlite-outbox-counts.ts";
 import type { AppRow } from "./sqlite-outbox-counts.ts";
-import type { Lease, OutboxCaps, OutboxEntry, PutResult } from "./store.ts";
+import { tokenOf } from "./sqlite-outbox-token.ts";
+import type { Digest, Lease, OutboxCaps, OutboxEntry, PutResult } from "./store.ts";
 
 /** What the writer thread needs to commit entries. Times by the store's clocks, milliseconds since 1970. */
 export interface PutArgs {
@@ -39,7 +40,7 @@ function putEntry(
   const device = blob(entry.device);
   let replaced: readonly { readonly entry: number; readonly bytes: number }[] = [];
   if (entry.slot !== undefined) {
-    if (waits(db, entry)) return { kind: "already-held" };
+    if (keyWaits(db, entry.key)) return { kind: "already-held" };
     const place = { device, slot: entry.slot, appNumber: app.appNumber };
     // What comes late must not overwrite what is newer (P8): the newer one is the promise.
     if (newerInSlot(db, place, entry.receivedAtMs)) return { kind: "already-held" };
@@ -48,24 +49,28 @@ function putEntry(
   const bytes = Buffer.byteLength(entry.payload);
   const freed = replaced.reduce((sum, each) => sum + each.bytes, 0);
   if (!occupancy.allows(app, 1 - replaced.length, bytes - freed, caps)) {
-    return { kind: waits(db, entry) ? "already-held" : "refused" };
+    return { kind: keyWaits(db, entry.key) ? "already-held" : "refused" };
   }
   for (const each of replaced) {
     db.run("DELETE FROM outbox WHERE entry = ?", each.entry);
     changes.end(app.appNumber, "dropped", each.bytes);
   }
-  const token = lease === undefined ? 0 : 1;
-  const leaseUntilMs = lease === undefined ? null : Math.round(leaseNowMs + lease.leaseMs);
-  const owner = lease?.owner ?? null;
-  const stored = insert(db, entry, app, { device, bytes, nowMs, owner, token, leaseUntilMs });
+  const stored = insert(db, entry, app, {
+    device,
+    bytes,
+    nowMs,
+    ...(lease === undefined
+      ? { owner: null, claims: 0, leaseUntilMs: null }
+      : { owner: lease.owner, claims: 1, leaseUntilMs: Math.round(leaseNowMs + lease.leaseMs) }),
+  });
   // Only where nothing was replaced: with a slot it was looked for before.
-  if (!stored) return { kind: "already-held" };
+  if (stored === undefined) return { kind: "already-held" };
   changes.accept(app.appNumber, bytes);
   occupancy.add(app, 1 - replaced.length, bytes - freed);
-  return { kind: "stored", token };
+  return { kind: "stored", token: lease === undefined ? 0 : tokenOf(stored, 1) };
 }
 
-/** False when its id or key waits already. */
+/** The entry's number; undefined when its key waits already. */
 function insert(
   db: Statements,
   entry: OutboxEntry,
@@ -75,15 +80,15 @@ function insert(
     readonly bytes: number;
     readonly nowMs: number;
     readonly owner: string | null;
-    readonly token: number;
+    readonly claims: number;
     readonly leaseUntilMs: number | null;
   },
-): boolean {
-  const inserted = db.run(
+): number | undefined {
+  const row = db.get(
     `INSERT INTO outbox (id, app_number, device, dedupe_key, slot, attempts, received_ms, queued_ms, due_ms, ready,
-       expires_ms, owner, token, lease_until_ms, bytes, payload)
+       expires_ms, owner, claims, lease_until_ms, bytes, payload)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO NOTHING`,
+     ON CONFLICT DO NOTHING RETURNING entry`,
     entry.id,
     app.appNumber,
     rest.device,
@@ -96,20 +101,17 @@ function insert(
     entry.dueInMs <= 0 ? 1 : 0,
     Math.ceil(rest.nowMs + entry.expiresInMs),
     rest.owner,
-    rest.token,
+    rest.claims,
     rest.leaseUntilMs,
     rest.bytes,
     entry.payload,
   );
-  return inserted === 1;
+  return row === undefined ? undefined : Number(row["entry"]);
 }
 
-/** The entry's id or key waits already. */
-function waits(db: Statements, { id, key }: OutboxEntry): boolean {
-  if (db.get("SELECT 1 AS waits FROM outbox WHERE id = ?", id) !== undefined) return true;
-  return (
-    key !== undefined && db.get("SELECT 1 AS waits FROM outbox WHERE dedupe_key = ?", blob(key)) !== undefined
-  );
+function keyWaits(db: Statements, key: Digest | undefined): boolean {
+  if (key === undefined) return false;
+  return db.get("SELECT 1 AS waits FROM outbox WHERE dedupe_key = ?", blob(key)) !== undefined;
 }
 
 /** Whether the place has a push that came later, in somebody's hands or not. */

@@ -1,6 +1,7 @@
 import { systemClock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
-import { openStore, parseStoreUrl } from "../../src/store/open.ts";
+import { openStore } from "../../src/store/open.ts";
+import { parseStoreUrl } from "../../src/store/store-url.ts";
 
 describe("store.url", () => {
   it.each([
@@ -20,11 +21,24 @@ describe("store.url", () => {
     "memory",
     "mysql://h/d",
     "signalbox.db",
-    "postgresql://user:secret@host/db",
+    "postgresql:db",
+    "postgresql://user:secret@host",
+    "postgresql://user:secret@host/db?sslmode=secret",
+    "postgresql://user:secret@host,other/db",
+    "postgresql://user:%secret@host/db",
   ])("%j is refused with a sentence that repeats no password", async (url) => {
     const opening = openStore(url, { clock: systemClock, log: silentLog });
     await expect(opening).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
     await expect(opening).rejects.toThrow(/^store\.url: (?!.*secret)/);
+  });
+
+  it("names a PostgreSQL server in either spelling", () => {
+    for (const scheme of ["postgres", "postgresql"]) {
+      expect(parseStoreUrl(`${scheme}://user:secret@host/db`)).toMatchObject({
+        kind: "postgresql",
+        server: { label: "host:5432/db" },
+      });
+    }
   });
 
   it("opens a store in memory", async () => {

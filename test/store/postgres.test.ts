@@ -480,9 +480,8 @@ describe("a server that fails", () => {
     const { error, ms } = await timed(put(store, "lost"));
     expect(error).toMatchObject(unavailable);
     expect(ms).toBeLessThan(2200);
-    const later = await timed(put(store, "lost too"));
-    expect(later.error).toMatchObject(unavailable);
-    expect(later.ms).toBeLessThan(2200);
+    // Once it is known, nobody waits for it.
+    await until(async () => (await timed(put(store, "lost too"))).ms < 100, 6000);
     proxy.resume();
     await until(() => health.at(-1) === "well", 8000);
     expect(await works(store)).toBe(true);
@@ -535,6 +534,21 @@ describe("replicas", () => {
     expect(await other.outbox.releaseAbandoned("other")).toBe(1);
     const [suspect] = await claim(other, "other", 1000, true);
     expect(suspect).toMatchObject({ payload: '{"name":"a"}', crashes: 1 });
+  });
+
+  it("gives back what was claimed when nobody waited for it any more", async () => {
+    const patient = { lockMs: 5000, statementMs: 5000, answerMs: 5000 };
+    const [hasty, other] = [await open({ deadlineMs: 200, timeouts: patient }), await open()];
+    await other.outbox.put([entry("push")], caps);
+    const holder = await postgres.connect(url);
+    await holder.query("BEGIN; LOCK TABLE signalbox_outbox IN EXCLUSIVE MODE");
+    await expect(claim(hasty, "hasty", 60_000)).rejects.toMatchObject(unavailable);
+    await holder.query("COMMIT");
+    const taken: unknown[] = [];
+    await until(async () => taken.push(...(await claim(other, "other", 60_000))) > 0, 3000);
+    expect(taken).toMatchObject([{ crashes: 0 }]);
+    // Two tokens were used up, so the first claim did take it.
+    expect(taken).toMatchObject([{ token: 3 }]);
   });
 
   it("never gives one entry to two, and one key to one of many", async () => {
@@ -623,7 +637,7 @@ describe("the outbox beside the one in memory", () => {
     };
   }
 
-  it.each([1, 2, 3])("does the same in 300 random steps (%i)", async (seed) => {
+  it.each([1, 2, 3])("does the same in 200 random steps (%i)", async (seed) => {
     const next = random(seed);
     const below = (end: number): number => Math.floor(next() * end);
     const pair = [(await open()).outbox, memoryOutbox(systemClock, () => undefined)] as const;
@@ -636,7 +650,7 @@ describe("the outbox beside the one in memory", () => {
     ): Promise<[Awaited<Result>, Awaited<Result>]> => [await act(pair[0], 0), await act(pair[1], 1)];
     const some = (): typeof held => held.filter(() => next() < 0.3).slice(0, 5);
 
-    for (let step = 0; step < 300; step += 1) {
+    for (let step = 0; step < 200; step += 1) {
       const kind = below(7);
       if (kind <= 1) {
         const brief = next() < 0.15;
