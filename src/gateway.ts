@@ -18,6 +18,7 @@ import { errorFields } from "./log.ts";
 import type { ClosableLog } from "./log/create-log.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
+import { createSteadyClock } from "./store/steady-clock.ts";
 import { openStore } from "./store/open.ts";
 import type { KnownApp, OutboxCaps, Store } from "./store/store.ts";
 import { version } from "./version.ts";
@@ -42,8 +43,8 @@ export interface Addresses {
 /** The start could not be made; the message is one line for the operator. */
 export class StartError extends Error {}
 
-/** A stop ends within this, whatever upstreams and callers do (P13). */
-const STOP_LIMIT_MS = 20_000;
+/** Of the 25 s of a stop: after the drain delay of 5 s, and before the store's last writes, whatever upstreams and callers do (P13). */
+const STOP_LIMIT_MS = 14_000;
 const HOUR_MS = 60 * 60 * 1_000;
 /** A wall clock that moved this far from the monotonic one is not believed before the next look (PR09). */
 const CLOCK_JUMP_MS = 60_000;
@@ -71,6 +72,7 @@ export class Gateway {
     readonly apps: ReadonlyMap<string, App>;
     readonly engine: Engine;
     readonly tls: TlsIdentity | undefined;
+    readonly steady: Clock;
   }) {
     const { clock, config, log } = parts.options;
     this.#options = parts.options;
@@ -81,7 +83,7 @@ export class Gateway {
     const httpObserver = combineHttpObservers(parts.metrics.httpObserver, createAccessLogObserver(log));
     const { delivery, limits } = config;
     const handler = createApp({
-      clock,
+      clock: parts.steady,
       log,
       observer: httpObserver,
       dispatcher: parts.engine.dispatcher,
@@ -105,6 +107,9 @@ export class Gateway {
     const { config, clock, log } = options;
     const store = await open(options);
     const pushkins: Pushkin[] = [];
+    // What expires, is remembered or is compared with a sender's time must not jump with the wall clock (PR09).
+    const steadyClock = createSteadyClock(clock);
+    const steady: Clock = { ...clock, now: () => steadyClock.now() };
     try {
       const known = await store.knownApps.all();
       const metrics = createMetrics({
@@ -129,7 +134,7 @@ export class Gateway {
         store,
         known,
         observer,
-        clock,
+        clock: steady,
         log,
         random: Math.random,
         keepRejectionsMs: config.rejections.keep,
@@ -137,7 +142,7 @@ export class Gateway {
         caps: outboxCaps(config),
       });
       const tls = await readTls(config);
-      const gateway = new Gateway({ options, store, metrics, apps, engine, tls });
+      const gateway = new Gateway({ options, store, metrics, apps, engine, tls, steady });
       await gateway.#noteConfiguredApps();
       return gateway;
     } catch (error) {

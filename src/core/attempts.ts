@@ -12,6 +12,8 @@ export interface AttemptsOptions {
   /** Aborts when the process stops: no attempt begins afterwards. */
   readonly stopping: AbortSignal;
   readonly onAttempt: (attempt: number) => void;
+  /** A newer push that says more has been handed over meanwhile (P8). */
+  readonly isSuperseded: () => boolean;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -36,5 +38,6 @@ export async function runAttempts(options: AttemptsOptions): Promise<Outcome> {
     const unknown = outcome.reason === "connection-lost" || outcome.reason === "timeout";
     turn = unknown && attempt === 1 ? "free" : "repeat";
     await clock.sleep(waitMs, stopping);
+    if (options.isSuperseded()) return { kind: "dropped", reason: "superseded" };
   }
 }

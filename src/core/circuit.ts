@@ -1,7 +1,3 @@
-// LEAD'S NOTE to the Web Push helper (remove nothing here): the core now keeps one circuit per (app, host) for every
-// pushkin (core/upstream-health.ts, core/attempter.ts); a pushkin has none of its own. Your pushkins only implement
-// `upstreamOf(message): string` (the endpoint's host) of core/pushkin.ts, and keep the per-host bulkhead of 16.
-// Drop the circuit from push-service/hosts.ts and client.ts; your circuit tests may move to this class's API.
 import type { Clock } from "../clock.ts";
 
 /** When a circuit opens, and how it looks whether it may close (reliability 1.3). */

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Dedupe, Digest } from "../store/store.ts";
+import { orUnknown } from "./lookup.ts";
 import type { PushRun } from "./push-run.ts";
 
 /** About 40 MB when full; then the oldest is forgotten: a rare duplicate is better than a lost message. */
@@ -47,6 +48,11 @@ export class DedupeMemory {
     void run.ended.then(() => this.#inFlight.delete(key));
   }
 
+  /** This process has seen it delivered. Asks no store. */
+  isRemembered(key: Digest): boolean {
+    return (this.#delivered.get(key) ?? 0) > this.#clock.now();
+  }
+
   /** Answers without waiting unless the store may know of it. */
   wasDelivered(key: Digest): boolean | Promise<boolean> {
     const now = this.#clock.now();
@@ -55,7 +61,8 @@ export class DedupeMemory {
       if (until > now) return true;
       this.#delivered.delete(key);
     }
-    return this.#store.has(key, now);
+    const kept = this.#store.has(key, now);
+    return kept instanceof Promise ? orUnknown(kept, false) : kept;
   }
 
   /** A delivered push: a repeat is not sent. */

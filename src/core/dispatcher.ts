@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { errorFields, type Log } from "../log.ts";
-import type { Digest } from "../store/store.ts";
+import { StoreError, type Digest } from "../store/store.ts";
 import { retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
 import type { AppRouter } from "./app-router.ts";
 import type { App } from "./app.ts";
@@ -9,7 +9,7 @@ import type { DedupeMemory } from "./dedupe.ts";
 import type { Digests } from "./digest.ts";
 import type { LatestBySlot } from "./latest-by-slot.ts";
 import type { Observer } from "./observer.ts";
-import type { OutboxIntake } from "./outbox-intake.ts";
+import { settledOf, type OutboxIntake } from "./outbox-intake.ts";
 import type { Outcome, Rejected, Settled } from "./outcome.ts";
 import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
@@ -75,7 +75,8 @@ export class CoreDispatcher implements Dispatcher {
     this.#deps = deps;
     const { attempter, clock, intake, random } = deps;
     const onBug = (error: unknown): Settled => this.#bug(error);
-    this.#runDeps = { attempter, intake, clock, random, stopping: this.#stopping.signal, onBug };
+    const { latest } = deps;
+    this.#runDeps = { attempter, intake, latest, clock, random, stopping: this.#stopping.signal, onBug };
   }
 
   async dispatch(pushes: readonly Push[], options: DispatchOptions): Promise<readonly Settled[]> {
@@ -90,7 +91,7 @@ export class CoreDispatcher implements Dispatcher {
     return settled;
   }
 
-  /** Takes no new attempts, waits for those under way, and keeps what must outlive the process. */
+  /** Takes no new attempts, and waits for those under way until the signal aborts. */
   async stop(signal: AbortSignal): Promise<void> {
     this.#stopping.abort();
     const aborted = new Promise<void>((resolve) => {
@@ -98,7 +99,6 @@ export class CoreDispatcher implements Dispatcher {
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
     await Promise.race([Promise.allSettled(this.#underWay), aborted]);
-    await this.#tryStore(() => this.#deps.dedupe.keepAll());
   }
 
   /** One push up to its answer, which may come before its outcome. */
@@ -148,28 +148,34 @@ export class CoreDispatcher implements Dispatcher {
           if (held instanceof Promise ? await held : held) return atOnce({ kind: "accepted" });
         }
         const earlier = dedupe.running(key);
-        if (earlier !== undefined)
-          return { settled: await earlier.answerBy(options.answerByMs), attempts: 0 };
+        if (earlier !== undefined) {
+          const settled = await earlier.answerBy(options.answerByMs);
+          if (!isVoidFor(push, settled, earlier)) return { settled, attempts: 0 };
+          return await this.#answer(addressed, options);
+        }
       }
       const run = this.#begin(addressed, memory === "registered-since", options);
-      if (!(run instanceof PushRun)) return atOnce(run);
+      if (!(run instanceof PushRun)) return atOnce(await run);
       const settled = await run.answerBy(options.answerByMs);
       return { settled, attempts: run.attempts };
     } catch (error) {
+      // Whether it is promised already cannot be looked up: sending it could double it (P15).
+      if (error instanceof StoreError)
+        return atOnce({ kind: "retryable", reason: "store", retryAfterMs: 5_000 });
       return atOnce(this.#bug(error));
     }
   }
 
   /** Renders, takes a place in the app's bulkhead and starts; or what is to be said instead. */
-  #begin(addressed: Addressed, wasDead: boolean, options: DispatchOptions): PushRun | Settled {
+  #begin(
+    addressed: Addressed,
+    wasDead: boolean,
+    options: DispatchOptions,
+  ): PushRun | Settled | Promise<Settled> {
     const { dedupe, observer } = this.#deps;
     const { app, device, key, push } = addressed;
     const rendered = app.pushkin.render(push);
     if (!("body" in rendered)) return rendered;
-    if (!app.inFlight.tryEnter()) {
-      observer.overloaded(app.name);
-      return { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
-    }
     const { id, pushkeyTsMs, priority, urgency, receivedAtMs, expiresAtMs } = push;
     const delivery: Delivery = {
       app,
@@ -184,6 +190,10 @@ export class CoreDispatcher implements Dispatcher {
       },
       message: rendered,
     };
+    if (!app.inFlight.tryEnter()) {
+      observer.overloaded(app.name);
+      return this.#withoutPlace(delivery, key);
+    }
     const run = new PushRun(this.#runDeps, delivery, key, options.answerByMs, (outcome) =>
       this.#remember(addressed, outcome, wasDead, options),
     );
@@ -194,6 +204,14 @@ export class CoreDispatcher implements Dispatcher {
       app.inFlight.leave();
     });
     return run;
+  }
+
+  /** No place among the app's pushes under way: promised at once, and sent when there is room; else refused. */
+  #withoutPlace(delivery: Delivery, key: Digest | undefined): Settled | Promise<Settled> {
+    const { intake } = this.#deps;
+    const refused: Settled = { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
+    if (intake === undefined || delivery.app.inFlight.limit === 0) return refused;
+    return intake.commit(delivery, { key, attempts: 0, dueInMs: 0, running: false }).then(settledOf);
   }
 
   async #remember(
@@ -242,6 +260,13 @@ export class CoreDispatcher implements Dispatcher {
     this.#deps.log.error("a push failed by a fault of the gateway's own", errorFields(error));
     return { kind: "retryable", reason: "internal" };
   }
+}
+
+/** A verdict does not hold for a device that was registered again after the push that earned it had been sent (P4). */
+function isVoidFor(push: Push, settled: Settled, { delivery }: PushRun): boolean {
+  const { pushkeyTsMs } = push;
+  if (settled.kind !== "rejected" || pushkeyTsMs === undefined) return false;
+  return pushkeyTsMs > (delivery.facts.pushkeyTsMs ?? 0);
 }
 
 function atOnce(settled: Settled): Answered {

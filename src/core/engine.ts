@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { KnownApp, OutboxCaps, Store } from "../store/store.ts";
+import { storeAlarm } from "./alarms.ts";
 import { AppRouter } from "./app-router.ts";
 import type { App } from "./app.ts";
 import { Attempter } from "./attempter.ts";
@@ -93,6 +94,8 @@ export function createEngine(options: EngineOptions): Engine {
     },
     async stop(signal) {
       await Promise.all([dispatcher.stop(signal), worker?.stop(signal)]);
+      // Last: what the worker delivered in the meantime is repeated by nobody either (P3).
+      await dedupe.keepAll().catch(() => observer.alarm(storeAlarm));
     },
   };
 }

@@ -105,9 +105,10 @@ export class Guard {
   judge(device: Digest): { readonly held: HoldReason | undefined; readonly justTripped: boolean } {
     if (this.#policy === undefined) return { held: undefined, justTripped: false };
     this.#note(device, true);
-    this.#deadRun.add(device);
     let justTripped = false;
-    if (this.#proven && !this.#tripped && this.#tooMany(this.#policy)) {
+    // While it holds there is nothing to count up: a stranger's made-up tokens must not fill the memory.
+    if (this.holding === undefined) this.#deadRun.add(device);
+    if (this.holding === undefined && this.#tooMany(this.#policy)) {
       this.#tripped = justTripped = true;
       this.#deadRun.clear();
       this.#write({ guardTrippedAtMs: this.#clock.now() });

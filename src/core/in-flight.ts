@@ -8,6 +8,10 @@ export class InFlight {
     this.#limit = limit;
   }
 
+  get limit(): number {
+    return this.#limit;
+  }
+
   get count(): number {
     return this.#count;
   }

@@ -11,6 +11,7 @@ export class Leases {
   readonly #clock: Clock;
   readonly #held = new Map<string, number>();
   #cancel: (() => void) | undefined;
+  #stopped = false;
 
   /** What to claim and put with. */
   readonly lease: Lease;
@@ -41,8 +42,14 @@ export class Leases {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#cancel?.();
     this.#cancel = undefined;
+  }
+
+  /** Unless it has been claimed anew, with another token, while the renewal was under way. */
+  #lose(id: string, token: number | undefined): void {
+    if (this.#held.get(id) === token) this.#held.delete(id);
   }
 
   #beat(): void {
@@ -52,10 +59,11 @@ export class Leases {
     this.#outbox
       .renew(held, this.lease)
       // What is lost is somebody else's now: its attempt's outcome will be refused by its token.
-      .then((lost) => lost.forEach((id) => this.#held.delete(id)))
+      .then((lost) => lost.forEach((id) => this.#lose(id, held.find((each) => each.id === id)?.token)))
       .catch(() => {})
       .finally(() => {
-        if (this.#held.size > 0) this.#cancel ??= this.#clock.schedule(HEARTBEAT_MS, () => this.#beat());
+        if (this.#held.size > 0 && !this.#stopped)
+          this.#cancel ??= this.#clock.schedule(HEARTBEAT_MS, () => this.#beat());
       });
   }
 }

@@ -17,9 +17,9 @@ export type Commitment =
   | { readonly kind: "accepted"; readonly token?: number }
   | (Retryable & { readonly reason: "store" | "outbox-full" });
 
-/** How often, and for how long, the end of an entry in hand is written again while the store does not take it. */
-const CONCLUDE_ATTEMPTS = 120;
+/** How often the end of an entry in hand is written again while the store does not take it. */
 const CONCLUDE_AGAIN_MS = 500;
+const CONCLUDE_AGAIN_AT_MOST_MS = 5_000;
 /** When a full or failing store may be asked again. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -46,7 +46,7 @@ export class OutboxIntake {
     this.#wake = options.wake;
   }
 
-  /** An equal push is promised already. */
+  /** An equal push is promised already. Rejects with `StoreError` when nobody knows: sending it could double it. */
   holds(key: Digest): boolean | Promise<boolean> {
     return this.#outbox.holds(key);
   }
@@ -105,8 +105,8 @@ export class OutboxIntake {
           return await this.#write(id, this.#leases.tokenOf(id) ?? claimedToken, result);
         } catch (error) {
           if (!(error instanceof StoreError)) throw error;
-          if (attempt >= CONCLUDE_ATTEMPTS || error.code === "closed") return false;
-          await this.#clock.sleep(CONCLUDE_AGAIN_MS);
+          if (error.code === "closed") return false;
+          await this.#clock.sleep(Math.min(CONCLUDE_AGAIN_MS * attempt, CONCLUDE_AGAIN_AT_MOST_MS));
         }
       }
     } finally {

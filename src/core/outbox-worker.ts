@@ -39,6 +39,10 @@ const CLAIM = 128;
 const LONGEST_SLEEP_MS = 1_000;
 /** Pushes that were in hand at a crash, under way at once. */
 const SUSPECTS = 32;
+/** A push that met a bug of ours is left alone for so long. */
+const AFTER_BUG_MS = 60_000;
+/** Over so long the pushes for one dead host of many are spread. */
+const SPREAD_MS = 30_000;
 /** Crashes with the push in hand after which it is not tried again (reliability 1.3). */
 const POISON_CRASHES = 3;
 const EXPIRE_BATCH = 1_000;
@@ -116,32 +120,52 @@ export class OutboxWorker {
   async #tick(): Promise<number> {
     const { apps, outbox } = this.#deps;
     const names = [...apps.keys()];
-    await outbox.expire(EXPIRE_BATCH);
+    for (const [app, count] of await outbox.expire(EXPIRE_BATCH)) {
+      this.#deps.log.info("promised pushes expired", { app, count });
+    }
     let more = false;
     for (const name of names) more = (await this.#claimFor(name)) || more;
     await this.#claimSuspects(names);
     if (more) return 0;
-    const dueInMs = await outbox.nextDueInMs(names);
-    return Math.min(LONGEST_SLEEP_MS, Math.max(dueInMs ?? LONGEST_SLEEP_MS, 20));
+    // What is due and may not be claimed is waited for by its circuit, or by whoever ends and wakes the loop.
+    const open = names.filter((name) => this.#room(name) > 0);
+    const dueInMs = open.length === 0 ? undefined : await outbox.nextDueInMs(open);
+    return Math.min(LONGEST_SLEEP_MS, Math.max(dueInMs ?? LONGEST_SLEEP_MS, 20), this.#nextProbeInMs(names));
   }
 
   /** True when the app has room for more and there is likely more. */
   async #claimFor(name: string): Promise<boolean> {
-    const { healths, leases, outbox } = this.#deps;
-    const host = this.#lastHost.get(name);
-    const inHand = this.#inHand.get(name) ?? 0;
-    let room = CLAIM - inHand;
-    if (host !== undefined) {
-      const { circuit, limit } = healths.of(name, host);
-      if (circuit.isOpen) room = circuit.nextProbeInMs > 0 || inHand > 0 ? 0 : 1;
-      else room = limit.value - inHand;
-      // A few at a time rather than one by one: each claim is a turn of the store.
-      if (!circuit.isOpen && room < Math.min(CLAIM, limit.value) / 4) return false;
-    }
+    const { leases, outbox } = this.#deps;
+    const room = this.#room(name);
     if (room <= 0) return false;
     const claimed = await outbox.claim({ apps: [name], limit: Math.min(room, CLAIM), lease: leases.lease });
-    for (const entry of claimed) this.#begin(entry);
+    for (const entry of claimed) void this.#begin(entry);
     return claimed.length === Math.min(room, CLAIM) && claimed.length > 1;
+  }
+
+  /** How many more of an app's pushes may be taken now. */
+  #room(name: string): number {
+    const { apps, healths } = this.#deps;
+    const inHand = this.#inHand.get(name) ?? 0;
+    const host = this.#lastHost.get(name);
+    // Where users choose the hosts, each entry's own circuit is asked when it is attempted.
+    if (host === undefined || apps.get(name)?.pushkin.hasManyUpstreams === true) return CLAIM - inHand;
+    const { circuit, limit } = healths.of(name, host);
+    if (circuit.isOpen) return circuit.nextProbeInMs > 0 || inHand > 0 ? 0 : 1;
+    // A few at a time rather than one by one: each claim is a turn of the store.
+    const room = limit.value - inHand;
+    return room < Math.min(CLAIM, limit.value) / 4 ? 0 : room;
+  }
+
+  /** When the first circuit that keeps an app back lets a probe through. */
+  #nextProbeInMs(names: readonly string[]): number {
+    const { healths } = this.#deps;
+    const waits = names.flatMap((name) => {
+      const host = this.#lastHost.get(name);
+      const circuit = host === undefined ? undefined : healths.of(name, host).circuit;
+      return circuit?.isOpen === true ? [Math.max(20, circuit.nextProbeInMs)] : [];
+    });
+    return Math.min(LONGEST_SLEEP_MS, ...waits);
   }
 
   /**
@@ -170,9 +194,13 @@ export class OutboxWorker {
     if (isInHand) return Promise.resolve();
     this.#inHand.set(entry.app, (this.#inHand.get(entry.app) ?? 0) + 1);
     const work = this.#deliver(entry)
-      .catch((error: unknown) =>
-        log.error("a promised push failed by a fault of the gateway's own", errorFields(error)),
-      )
+      .catch(async (error: unknown) => {
+        log.error("a promised push failed by a fault of the gateway's own", errorFields(error));
+        await this.#deps.intake.conclude(entry.id, entry.token, {
+          attempts: entry.attempts + 1,
+          dueInMs: AFTER_BUG_MS,
+        });
+      })
       .finally(() => {
         this.#inHand.set(entry.app, (this.#inHand.get(entry.app) ?? 1) - 1);
         this.#underWay.delete(work);
@@ -186,12 +214,14 @@ export class OutboxWorker {
     const { apps, attempter, clock, latest, rejections } = this.#deps;
     const app = apps.get(entry.app);
     const payload = readPayload(entry.payload);
-    if (app === undefined) return;
+    // Only what is for a configured app is claimed.
+    if (app === undefined) throw new Error("an entry of an app that is not configured was claimed");
     const drop = (reason: "quarantined" | "superseded" | "refused-by-upstream"): Outcome => ({
       kind: "dropped",
       reason,
     });
     if (payload === undefined || payload.pushkin !== app.pushkin.type) {
+      this.#deps.log.warn("a promised push of another version or type of app is dropped", { app: app.name });
       return this.#end(entry, app, undefined, drop("refused-by-upstream"), entry.attempts);
     }
     const facts: PushFacts = { ...payload.facts, expiresAtMs: clock.now() + entry.expiresInMs };
@@ -202,6 +232,10 @@ export class OutboxWorker {
       return this.#end(entry, app, facts, drop("quarantined"), entry.attempts);
     if (entry.slot !== undefined && latest.isOlder(app.name, entry.device, entry.slot, entry.receivedAtMs)) {
       return this.#end(entry, app, facts, drop("superseded"), entry.attempts);
+    }
+    // Delivered already, by an attempt whose end the store did not take.
+    if (entry.key !== undefined && this.#deps.dedupe.isRemembered(entry.key)) {
+      return this.#end(entry, app, facts, { kind: "delivered" }, entry.attempts);
     }
     // It may have died since, by another push's verdict: the upstream need not be asked.
     if ((await rejections.recall(app.name, entry.device, facts)) === "dead") {
@@ -231,7 +265,7 @@ export class OutboxWorker {
     const { intake, latest, observer, rejections, dedupe } = this.#deps;
     const { device, id, key, slot, token } = entry;
     if (outcome.kind === "retryable") {
-      await intake.conclude(id, token, this.#later(outcome, attempts));
+      await intake.conclude(id, token, this.#later(outcome, attempts, app.pushkin.hasManyUpstreams === true));
       return;
     }
     if (outcome.kind === "delivered") {
@@ -246,8 +280,16 @@ export class OutboxWorker {
     observer.concluded({ app: app.name, pushkin: app.pushkin.type, facts, device, outcome, attempts });
   }
 
-  #later(outcome: Retryable, attempts: number): { attempts: number; dueInMs: number } {
+  #later(
+    outcome: Retryable,
+    attempts: number,
+    hasManyUpstreams: boolean,
+  ): { attempts: number; dueInMs: number } {
     const { random } = this.#deps;
+    if (outcome.reason === "circuit-open" && hasManyUpstreams) {
+      // A host with thousands of subscriptions must not have them all claimed at each of its probes (UW07).
+      return { attempts: attempts - 1, dueInMs: (outcome.retryAfterMs ?? 0) + random() * SPREAD_MS };
+    }
     const notAsked = outcome.reason === "circuit-open" || outcome.reason === "no-budget";
     const tries = notAsked ? attempts - 1 : attempts;
     return { attempts: tries, dueInMs: retryDelayMs(Math.max(1, tries), outcome, random()) };

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../store/store.ts";
+import type { LatestBySlot } from "./latest-by-slot.ts";
 import { runAttempts } from "./attempts.ts";
 import type { Attempter, Delivery } from "./attempter.ts";
 import { finalState, settledOf, type Commitment, type OutboxIntake } from "./outbox-intake.ts";
@@ -11,6 +12,7 @@ export interface PushRunDeps {
   readonly attempter: Attempter;
   /** Absent with a store that keeps nothing: then nothing can be promised (D6). */
   readonly intake: OutboxIntake | undefined;
+  readonly latest: LatestBySlot;
   readonly clock: Clock;
   readonly random: () => number;
   readonly stopping: AbortSignal;
@@ -71,6 +73,7 @@ export class PushRun {
       answerByMs,
       stopping,
       onAttempt: (attempt) => (this.attempts = attempt),
+      isSuperseded: () => this.#isSuperseded(),
       clock,
       random,
     });
@@ -79,6 +82,13 @@ export class PushRun {
     if (this.#commitment !== undefined) return this.#concludeLate(outcome, await this.#commitment);
     if (outcome.kind !== "retryable") return outcome;
     return this.#promise(outcome);
+  }
+
+  #isSuperseded(): boolean {
+    const { app, device, facts } = this.delivery;
+    return (
+      facts.urgency === "badge" && this.#deps.latest.isOlder(app.name, device, "badge", facts.receivedAtMs)
+    );
   }
 
   /** Nothing more will be tried within the window: into the outbox, or back to the sender. */

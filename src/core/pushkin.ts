@@ -43,6 +43,8 @@ export interface Pushkin {
   readonly certificateExpiresAtMs?: number;
   /** Requests that wait for a connection or a free stream. */
   waiting(): number;
+  /** Its messages go to hosts that users choose: one that is dead says nothing about the others. */
+  readonly hasManyUpstreams?: true;
   /** The host that a message goes to: what circuits and budgets are kept by. */
   upstreamOf(message: Message): string;
   /** Content into the upstream's form, or why nothing will be sent. Pure; bounded by the content's size. */

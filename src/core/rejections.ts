@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Digest, Rejections, Verdict } from "../store/store.ts";
+import { orUnknown } from "./lookup.ts";
 import type { Rejected } from "./outcome.ts";
 import type { PushFacts } from "./push.ts";
 
@@ -25,7 +26,8 @@ export class RejectionMemory {
   recall(app: string, device: Digest, push: PushFacts): Memory | Promise<Memory> {
     const found = this.#store.find(app, device, this.#clock.now());
     if (found === undefined) return "none";
-    return found instanceof Promise ? found.then((verdict) => compare(verdict, push)) : compare(found, push);
+    if (!(found instanceof Promise)) return compare(found, push);
+    return orUnknown(found, undefined).then((verdict) => compare(verdict, push));
   }
 
   /** Remembers an upstream's verdict. What this gateway can tell by itself it need not remember. */

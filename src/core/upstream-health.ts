@@ -28,7 +28,12 @@ export class UpstreamHealths {
   of(app: string, host: string): UpstreamHealth {
     const key = `${app}\n${host}`;
     const known = this.#byKey.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Used last: the hosts of strangers must not push out the ones that everyone uses.
+      this.#byKey.delete(key);
+      this.#byKey.set(key, known);
+      return known;
+    }
     const health: UpstreamHealth = {
       circuit: new Circuit(this.#clock, this.#random),
       budget: new RetryBudget(this.#clock),

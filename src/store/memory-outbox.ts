@@ -133,7 +133,7 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
   };
 
   const take = (row: Row, lease: Lease, now: number): ClaimedEntry => {
-    if (row.held !== undefined) row.crashes += 1;
+    if (row.held !== undefined && row.held.owner !== lease.owner) row.crashes += 1;
     row.token += 1;
     row.held = { owner: lease.owner, until: now + lease.leaseMs };
     const { dueInMs: _, ...entry } = row.entry;
@@ -192,6 +192,7 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
         const row = heldWith(each);
         if (row === undefined) return false;
         row.attempts = each.attempts;
+        row.crashes = 0;
         row.queuedAt = now;
         row.dueAt = now + each.dueInMs;
         giveBack(row);

@@ -281,7 +281,7 @@ const claimSql = (candidates: string): string => `
   )
   UPDATE signalbox_outbox o SET owner = $3, lease_until = clock_timestamp() + $4 * interval '1 millisecond',
       token = nextval('signalbox_outbox_tokens'),
-      crashes = o.crashes + CASE WHEN o.owner IS NULL THEN 0 ELSE 1 END
+      crashes = o.crashes + CASE WHEN o.owner IS NULL OR o.owner = $3 THEN 0 ELSE 1 END
     FROM chosen WHERE o.id = chosen.id
   RETURNING o.id, o.app, encode(o.device, 'hex') AS device, encode(o.dedupe_key, 'hex') AS key, o.slot, o.payload,
     o.attempts::float8 AS attempts, extract(epoch FROM o.expires_at - now())::float8 * 1000 AS expires_in,

@@ -245,7 +245,7 @@ export const promisedStep = `
     );
     PERFORM 1 FROM signalbox_outbox o WHERE o.id = ANY (ids) ORDER BY o.id FOR UPDATE;
     RETURN QUERY
-      UPDATE signalbox_outbox o SET owner = NULL, lease_until = NULL, attempts = g.attempts,
+      UPDATE signalbox_outbox o SET owner = NULL, lease_until = NULL, attempts = g.attempts, crashes = 0,
           queued_at = clock_timestamp(), due_at = clock_timestamp() + g.due_in * interval '1 millisecond'
         FROM (
           SELECT DISTINCT ON (f.id, f.token) f.*

@@ -34,8 +34,8 @@ export function claimEntries(db: Statements, args: ClaimArgs): readonly ClaimedE
 }
 
 /**
- * Due entries that never saw a crash, the freshest first. Each is moved once, from the index by due time to the one by age, so that a claim looks
- * at no more entries than it takes. Where more fall due between two claims than are moved at once, those that have been
+ * Due entries that never saw a crash, the freshest first. Each is moved once, from the index by due time to the one by
+ * age, so that a claim looks at no more entries than it takes. Where more fall due between two claims than are moved at once, those that have been
  * due for longest come in first, and claims catch up.
  */
 function fresh(db: Statements, appNumber: number, nowMs: number, limit: number): readonly Candidate[] {
@@ -86,14 +86,17 @@ function candidate(row: Record<string, SQLOutputValue>): Candidate {
 }
 
 function take(db: Statements, entry: number, { lease, nowMs, leaseNowMs }: ClaimArgs): ClaimedEntry {
-  // Whose lease ran out had it in hand: that is a crash.
+  // Another process had it in hand when its lease ran out: that is a crash. A claim of our own that came too late for
+  // its caller is none.
   const row = db.get(
-    `UPDATE outbox SET owner = ?, lease_until_ms = ?, claims = claims + 1, crashes = crashes + (owner IS NOT NULL)
+    `UPDATE outbox SET owner = ?, lease_until_ms = ?, claims = claims + 1,
+       crashes = crashes + (owner IS NOT NULL AND owner <> ?)
      WHERE entry = ?
      RETURNING id, (SELECT app FROM outbox_apps a WHERE a.app_number = outbox.app_number) AS app, device, dedupe_key,
        slot, attempts, received_ms, queued_ms, expires_ms, claims, crashes, payload`,
     lease.owner,
     Math.round(leaseNowMs + lease.leaseMs),
+    lease.owner,
     entry,
   );
   if (row === undefined) throw new Error("a candidate is gone within its transaction");

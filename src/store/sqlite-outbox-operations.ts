@@ -73,7 +73,8 @@ export const outboxOperations = {
       const changes = new CountChanges(db);
       const done = args.later.map(({ attempts, dueInMs, ...held }) => {
         const row = db.get(
-          `UPDATE outbox SET owner = NULL, lease_until_ms = NULL, attempts = ?, queued_ms = ?, due_ms = ?, ready = ?
+          `UPDATE outbox SET owner = NULL, lease_until_ms = NULL, attempts = ?, queued_ms = ?, due_ms = ?, ready = ?,
+             crashes = 0
            WHERE ${isHeld}
            RETURNING entry, app_number, device, slot, received_ms, bytes`,
           attempts,

@@ -143,7 +143,8 @@ export interface Outbox {
   /** An entry with this key waits. Answers without waiting where it surely knows of none. */
   holds(key: Digest): boolean | Promise<boolean>;
   /**
-   * Takes due entries of these apps that nobody holds, the freshest first. An entry whose lease ran out counts a crash.
+   * Takes due entries of these apps that nobody holds, the freshest first. An entry whose lease ran out in another
+   * process's hands counts a crash.
    * Entries with crashes are only taken by `suspects: true`, one at a time.
    */
   claim(options: {
@@ -161,7 +162,7 @@ export interface Outbox {
   settle(
     ended: readonly { readonly id: string; readonly token: number; readonly state: FinalState }[],
   ): Promise<readonly boolean[]>;
-  /** Gives entries back for later. False where the token is no longer valid. */
+  /** Gives entries back for later, their crashes forgotten: an attempt ended well. False where the token is void. */
   postpone(
     later: readonly {
       readonly id: string;

@@ -50,6 +50,8 @@ const LIMIT_MS = 9_500;
 const CONNECT_LIMIT_MS = 5_000;
 /** The status decides; a body that dawdles behind it is not waited for. */
 const BODY_LIMIT_MS = 1_000;
+/** Answers of 1xx before the real one; who sends more keeps us busy and says nothing (H18). */
+const MAX_INTERIM_ANSWERS = 16;
 /** Connections without work that one origin may keep: whoever has many origins must not fill the descriptors. */
 const MAX_IDLE = 8;
 /** … and for how long. */
@@ -225,6 +227,11 @@ export class GuardedHttp {
       );
 
       stream.on("request", (sent: ClientRequest) => {
+        let interim = 0;
+        sent.on("information", () => {
+          interim += 1;
+          if (interim > MAX_INTERIM_ANSWERS) end(FLOOD);
+        });
         sent.on("socket", (socket: Socket) => {
           reused = sent.reusedSocket;
           const onConnected = (): void => void (connected = true);
@@ -277,6 +284,7 @@ type Sent = GuardedResult & { readonly reused: boolean };
 
 const ABORTED: NetFailure = { class: "timeout", detail: "aborted" };
 const TIMEOUT: NetFailure = { class: "timeout" };
+const FLOOD: NetFailure = { class: "other", detail: "too many 1xx answers" };
 
 /** Where nothing may be sent to. */
 const closedOrigin: GuardedOrigin = {

@@ -1,61 +1,25 @@
 import { createServer as createHttpsServer } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { systemClock } from "../../src/clock.ts";
 import { AddressGuard } from "../../src/upstream/address-guard.ts";
 import { parseEndpoint } from "../../src/upstream/endpoint-url.ts";
 import { GuardedHttp, type GuardedHttpOptions } from "../../src/upstream/guarded-http.ts";
 import type { GuardedResult } from "../../src/upstream/guarded-origin.ts";
-import { ResolveError, type ResolvedAddress, type Resolver } from "../../src/upstream/resolver.ts";
+import {
+  drip,
+  flood,
+  rebindingRounds,
+  rebindingTurns,
+  scripted,
+  Sentinel,
+} from "../support/hostile-endpoints.ts";
 import { listen, testCa, testCertificate, type Listening } from "../support/upstream-server.ts";
 import { forbiddenV4, forbiddenV6, literalHosts } from "./ssrf-vectors.ts";
 
 const patient = new AbortController().signal;
 const body = Buffer.from("message");
-
-/** Whatever connects there has got through. */
-class Sentinel {
-  hits = 0;
-  readonly #servers: Server[] = [];
-  port = 0;
-
-  async start(): Promise<void> {
-    for (const host of ["127.0.0.1", "::1"]) {
-      const server = createServer((socket) => {
-        this.hits += 1;
-        socket.destroy();
-      });
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ port: this.port, host, ipv6Only: true }, resolve);
-      });
-      this.port = (server.address() as AddressInfo).port;
-      this.#servers.push(server);
-    }
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  }
-}
-
-const v = (address: string): ResolvedAddress => ({ address, family: address.includes(":") ? 6 : 4 });
-
-/** Answers by name; counts. */
-function scripted(answer: (host: string, call: number) => readonly string[]): Resolver & { calls: number } {
-  const resolver = {
-    calls: 0,
-    resolve(host: string) {
-      resolver.calls += 1;
-      const addresses = answer(host, resolver.calls);
-      return addresses.length === 0
-        ? Promise.reject(new ResolveError("ENOTFOUND"))
-        : Promise.resolve(addresses.map(v));
-    },
-  };
-  return resolver;
-}
 
 function client(
   options: Partial<GuardedHttpOptions> & {
@@ -131,37 +95,17 @@ describe("requests to endpoints that strangers choose", () => {
   });
 
   it("10,000 names that change their answer reach nothing", async () => {
-    // Odd looks see an allowed address where nobody listens, even ones the sentinel's; and mixed answers.
-    const turns: readonly (readonly string[])[] = [
-      ["127.0.0.2"],
-      ["127.0.0.1"],
-      ["127.0.0.2", "127.0.0.1"],
-      ["::1"],
-      ["::ffff:127.0.0.1", "127.0.0.2"],
-      ["::ffff:7f00:1"],
-    ];
     const rounds = 10_000;
-    const resolver = scripted((_host, call) => turns[call % turns.length] ?? []);
+    const resolver = scripted((_host, call) => rebindingTurns[call % rebindingTurns.length] ?? []);
     const http = client({ ports: [sentinel.port], allow: ["127.0.0.2/32"], resolver });
-    const seen = new Map<string, number>();
-    let next = 0;
-    const worker = async (): Promise<void> => {
-      while (next < rounds) {
-        const round = next++;
-        // The same origin again and again, too: no kept connection, no kept answer helps.
-        const host = round % 3 === 0 ? "same.example" : `r${round}.example`;
-        const result = await post(http, `https://${host}:${sentinel.port}/`);
-        if (result === "unreadable") throw new Error(host);
-        seen.set(result.kind, (seen.get(result.kind) ?? 0) + 1);
-      }
-    };
-    await Promise.all(Array.from({ length: 32 }, worker));
+    // The same origin again and again, too: no kept connection, no kept answer helps.
+    const { failed, refused } = await rebindingRounds(rounds, sentinel.port, (url) => post(http, url));
     // One look each: what was checked is what is connected to.
     expect(resolver.calls).toBe(rounds);
-    expect((seen.get("refused") ?? 0) + (seen.get("failed") ?? 0)).toBe(rounds);
-    expect(seen.get("refused")).toBeGreaterThan(rounds / 2);
+    expect(refused + failed).toBe(rounds);
+    expect(refused).toBeGreaterThan(rounds / 2);
     // The sixth of the rounds that saw the allowed address alone did connect to it: to nobody.
-    expect(seen.get("failed")).toBeGreaterThan(rounds / 10);
+    expect(failed).toBeGreaterThan(rounds / 10);
   }, 60_000);
 
   it("only the ports that are allowed, and other ways only to addresses that are listed", async () => {
@@ -304,16 +248,32 @@ describe("an endpoint that is up to no good", () => {
       "sends a byte now and then",
       (socket) => drip(socket, "HTTP/1.1 201 Created\r\nX: ".padEnd(500, "y"), 50),
     ],
-    [
-      "sends 1xx answers without end",
-      (socket) => flood(socket, "HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n"),
-    ],
   ])("one that %s costs the time limit and no more", async (_what, onRequest) => {
     const server = await startRaw(onRequest);
     const startedMs = performance.now();
     const result = await askAt(server, { limitMs: 700 });
     expect(result).toMatchObject({ kind: "failed", failure: { class: "timeout" }, written: true });
     expect(performance.now() - startedMs).toBeLessThan(2_500);
+  });
+
+  it("one that sends 1xx answers without end is cut after a few of them", async () => {
+    let written = 0;
+    const server = await startRaw((socket) =>
+      flood(socket, "HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n", (bytes) => (written += bytes)),
+    );
+    const startedMs = performance.now();
+    const result = await askAt(server);
+    expect(result).toMatchObject({ kind: "failed", failure: { class: "other" }, written: true });
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(written).toBeLessThan(16 * 1024 * 1024);
+  });
+
+  it("a few 1xx answers before the real one do no harm", async () => {
+    const server = await startRaw((socket) => {
+      socket.write("HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n".repeat(16));
+      socket.write("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+    });
+    expect(await askAt(server)).toMatchObject({ kind: "response", status: 201 });
   });
 
   it("one that never finishes the handshake costs the time for connecting", async () => {
@@ -393,22 +353,3 @@ describe("an endpoint that is up to no good", () => {
     expect(performance.now() - startedMs).toBeLessThan(1_500);
   });
 });
-
-function drip(socket: Socket, text: string, everyMs: number): void {
-  let at = 0;
-  const timer = setInterval(() => {
-    if (socket.destroyed || at >= text.length) clearInterval(timer);
-    else socket.write(text[at++] ?? "");
-  }, everyMs);
-  socket.on("close", () => clearInterval(timer));
-}
-
-function flood(socket: Socket, text: string): void {
-  const block = text.repeat(50);
-  const more = (): void => {
-    if (socket.destroyed) return;
-    if (socket.write(block)) setImmediate(more);
-    else socket.once("drain", more);
-  };
-  more();
-}

@@ -36,9 +36,13 @@ export function answerNotify(request: NotifyRequest, settled: readonly Settled[]
     return errorAnswer(new HttpError("try-again", retryAfterMs === undefined ? {} : { retryAfterMs }));
 
   const rejected = new Set<string>();
+  const alive = new Set<string>();
   for (const device of request.devices) {
-    if (device.push === undefined || isRejected(settled[device.push])) rejected.add(device.pushkey);
+    const isDead = device.push === undefined || isRejected(settled[device.push]);
+    (isDead ? rejected : alive).add(device.pushkey);
   }
+  // The answer names pushkeys, not apps: one that is alive in any of its devices must not be forgotten.
+  for (const pushkey of alive) rejected.delete(pushkey);
   return jsonAnswer(200, { rejected: [...rejected] });
 }
 

@@ -54,6 +54,9 @@ export function parseNotify(body: JsonValue, context: ParseContext): NotifyReque
       pushes.push(made.push);
     } else {
       slots.push({ pushkey, push: known });
+      // The latest registration counts: an old one's must not get the device rejected.
+      const first = pushes[known];
+      if ((made.push.pushkeyTsMs ?? 0) > (first?.pushkeyTsMs ?? 0)) pushes[known] = made.push;
     }
   }
   return slots.length === 0 ? new HttpError("no-usable-device") : { pushes, devices: slots };

@@ -62,6 +62,7 @@ class UnifiedPushPushkin implements Pushkin {
   readonly name: string;
   readonly type = "unifiedpush";
   readonly fingerprint: string;
+  readonly hasManyUpstreams = true;
   readonly #config: UnifiedPushOptions;
   readonly #deps: PushkinDeps;
   readonly #allowed: AllowedEndpoints;

@@ -52,6 +52,7 @@ class WebPushPushkin implements Pushkin {
   readonly name: string;
   readonly type = "webpush";
   readonly fingerprint: string;
+  readonly hasManyUpstreams = true;
   readonly #config: WebPushOptions;
   readonly #deps: PushkinDeps;
   readonly #allowed: AllowedEndpoints;

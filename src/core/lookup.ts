@@ -1,0 +1,14 @@
+import { StoreError } from "../store/store.ts";
+
+/**
+ * The result of a lookup; a store that cannot be asked knows nothing, so the push goes on, at worst a second time
+ * (reliability P15).
+ */
+export async function orUnknown<T>(lookup: Promise<T>, unknown: T): Promise<T> {
+  try {
+    return await lookup;
+  } catch (error) {
+    if (error instanceof StoreError) return unknown;
+    throw error;
+  }
+}
