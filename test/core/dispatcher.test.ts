@@ -333,6 +333,38 @@ describe("CoreDispatcher", () => {
     });
   });
 
+  it("does not share a verdict with a device that was registered since", async () => {
+    const core = setUp(["hang", delivered]);
+    const event = { dedupeOn: "$e" };
+    const old = core.one(push({ ...event, pushkeyTsMs: NOON - 2_000 }));
+    await core.clock.advance(0);
+    const registeredSince = core.one(push({ ...event, pushkeyTsMs: NOON - 500 }));
+    await core.clock.advance(0);
+    const goneSince: Outcome = { ...gone, sinceMs: NOON - 1_000 } as Outcome;
+    core.hanging[0]?.(goneSince);
+    expect(await old).toEqual(goneSince);
+    expect(await registeredSince).toEqual(delivered);
+  });
+
+  it("sends no older badge after a newer one", async () => {
+    const core = setUp([unavailable, delivered]);
+    const older = core.one(push({ urgency: "badge", receivedAtMs: NOON }));
+    await core.clock.advance(0);
+    expect(await core.one(push({ urgency: "badge", receivedAtMs: NOON + 1 }))).toEqual(delivered);
+    await core.clock.advance(1_000);
+    expect(await older).toEqual({ kind: "dropped", reason: "superseded" });
+    expect(core.attempted).toHaveLength(2);
+  });
+
+  it("promises what has no place among the pushes under way, where it can promise", async () => {
+    const core = setUp(["hang", delivered], { limit: 1, store: { ...openMemoryStore(), durable: true } });
+    const first = core.one(push());
+    await core.clock.advance(0);
+    expect(await core.one(push())).toEqual({ kind: "accepted" });
+    core.hanging[0]?.(delivered);
+    await first;
+  });
+
   it("turns pushes away when the app has too many under way, and takes them again afterwards", async () => {
     const core = setUp(["hang", delivered], { limit: 1 });
     const first = core.one(push());

@@ -113,6 +113,13 @@ describe("Guard", () => {
     for (let i = 0; i < 15; i += 1) expect(held(guard, `dead${i}`)).toBe(false);
   });
 
+  it("releases a held app although made-up tokens by the thousand were found dead before", () => {
+    const { guard } = setUp();
+    for (let i = 0; i < 20_000; i += 1) guard.judge(`made-up${i}`);
+    guard.succeeded("alive");
+    for (let i = 0; i < 15; i += 1) expect(held(guard, `dead${i}`)).toBe(false);
+  });
+
   it("believes everything when it is off", () => {
     const clock = createFakeClock();
     const guard = new Guard({

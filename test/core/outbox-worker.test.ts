@@ -8,7 +8,7 @@ import type { Outcome } from "../../src/core/outcome.ts";
 import type { Pushkin } from "../../src/core/pushkin.ts";
 import { silentLog } from "../../src/log.ts";
 import { openMemoryStore } from "../../src/store/memory.ts";
-import type { OutboxEntry, Store } from "../../src/store/store.ts";
+import { StoreError, type OutboxEntry, type Store } from "../../src/store/store.ts";
 import { NOON, push } from "../support/builders.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
@@ -24,7 +24,10 @@ interface Attempted {
 }
 
 /** An engine on a store that counts as durable, whose one app answers by a function of the attempt. */
-function setUp(answer: (attempt: Attempted, count: number) => Outcome | Promise<Outcome>) {
+function setUp(
+  answer: (attempt: Attempted, count: number) => Outcome | Promise<Outcome>,
+  options: { readonly manyHosts?: true } = {},
+) {
   const clock = createFakeClock();
   const store: Store = { ...openMemoryStore(clock), durable: true };
   const attempted: Attempted[] = [];
@@ -34,7 +37,9 @@ function setUp(answer: (attempt: Attempted, count: number) => Outcome | Promise<
     type: "apns",
     fingerprint: "f",
     waiting: () => 0,
-    upstreamOf: () => "api.push.example",
+    // With many hosts the token names its host, as an endpoint does.
+    upstreamOf: ({ to }) => (options.manyHosts === true ? to : "api.push.example"),
+    ...(options.manyHosts === true ? { hasManyUpstreams: true as const } : {}),
     render: (each) => ({ body: "{}", to: each.pushkey }),
     async attempt(_message, { push: facts }) {
       const attempt = { id: facts.id, atMs: clock.monotonic(), expiresAtMs: facts.expiresAtMs };
@@ -66,7 +71,7 @@ function setUp(answer: (attempt: Attempted, count: number) => Outcome | Promise<
     caps,
   });
   let made = 0;
-  const entry = (overrides: Partial<OutboxEntry> = {}, pushkinType = "apns"): OutboxEntry => {
+  const entry = (overrides: Partial<OutboxEntry> = {}, pushkinType = "apns", to = "token"): OutboxEntry => {
     made += 1;
     const { id, priority, urgency, receivedAtMs } = push();
     return {
@@ -76,7 +81,7 @@ function setUp(answer: (attempt: Attempted, count: number) => Outcome | Promise<
       payload: writePayload({
         pushkin: pushkinType,
         facts: { id, priority, urgency, receivedAtMs },
-        message: { body: "{}", to: "token" },
+        message: { body: "{}", to },
       }),
       attempts: 0,
       dueInMs: 0,
@@ -297,6 +302,54 @@ describe("OutboxWorker", () => {
     expect(world.attempted).toHaveLength(1);
     finish[0]?.(delivered);
     await world.pass(500);
+    expect(await world.counts()).toMatchObject({ handed: 1, pending: 0 });
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
+
+  it("lets one dead host of many hold up nobody else", async () => {
+    const dead = new Set<string>();
+    const world = setUp((attempt) => (dead.has(attempt.id) ? unavailable : delivered), { manyHosts: true });
+    const toDead = Array.from({ length: 30 }, () => world.entry({}, "apns", "dead.example"));
+    for (const { id } of toDead) dead.add(id);
+    await world.put(...toDead);
+    await world.engine.start();
+    await world.pass(3_000);
+    await world.put(...Array.from({ length: 50 }, () => world.entry({}, "apns", "alive.example")));
+    for (let second = 0; second < 20; second += 1) {
+      const fresh = world.entry({}, "apns", "dead.example");
+      dead.add(fresh.id);
+      await world.put(fresh);
+      await world.pass(1_000);
+    }
+    expect(await world.counts()).toMatchObject({ handed: 50 });
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
+
+  it("gives a push back when a bug of ours ended its attempt", async () => {
+    const world = setUp(() => delivered);
+    const { find } = world.store.rejections;
+    world.store.rejections.find = () => {
+      throw new TypeError("a bug");
+    };
+    await world.put(world.entry());
+    await world.engine.start();
+    await world.pass(1_000);
+    world.store.rejections.find = find;
+    await world.pass(62_000);
+    expect(await world.counts()).toMatchObject({ handed: 1, pending: 0 });
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
+
+  it("settles what was delivered although the store did not take it, and sends it no second time", async () => {
+    const world = setUp(() => delivered);
+    const { settle } = world.store.outbox;
+    world.store.outbox.settle = () => Promise.reject(new StoreError("unavailable", "away"));
+    await world.put(world.entry({ key: "b".repeat(64) }));
+    await world.engine.start();
+    await world.pass(90_000);
+    world.store.outbox.settle = settle;
+    await world.pass(20_000);
+    expect(world.attempted).toHaveLength(1);
     expect(await world.counts()).toMatchObject({ handed: 1, pending: 0 });
     await world.engine.stop(AbortSignal.timeout(1_000));
   });

@@ -31,6 +31,17 @@ describe("the answer to a notify request", () => {
     expect(answer(...settled)).toEqual({ status: 200, body: { rejected: keys }, retryAfter: undefined });
   });
 
+  it("does not name a pushkey that is alive in another of the request's apps", () => {
+    const devices = [
+      { pushkey: "shared", push: 0 },
+      { pushkey: "shared", push: 1 },
+      { pushkey: "dead", push: 2 },
+    ];
+    const pushes = devices.map(() => ({}) as Push);
+    const { body } = answerNotify({ pushes, devices }, [delivered, rejected, rejected]);
+    expect(JSON.parse(body)).toEqual({ rejected: ["dead"] });
+  });
+
   it("names a pushkey once, devices refused at the door included, each as it was sent (21, 25)", () => {
     const devices = [
       { pushkey: "" },
