@@ -340,7 +340,7 @@ describe("CoreDispatcher", () => {
     await core.clock.advance(0);
     const registeredSince = core.one(push({ ...event, pushkeyTsMs: NOON - 500 }));
     await core.clock.advance(0);
-    const goneSince: Outcome = { ...gone, sinceMs: NOON - 1_000 } as Outcome;
+    const goneSince: Outcome = { ...gone, sinceMs: NOON - 1_000 };
     core.hanging[0]?.(goneSince);
     expect(await old).toEqual(goneSince);
     expect(await registeredSince).toEqual(delivered);

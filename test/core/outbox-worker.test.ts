@@ -273,13 +273,13 @@ describe("OutboxWorker", () => {
     await world.pass(250);
     // As after a pause of two leases: neither renewed nor claimed by us meanwhile.
     const { outbox } = world.store;
-    const { claim } = outbox;
+    const claim = outbox.claim.bind(outbox);
     outbox.renew = async () => [];
     outbox.claim = async () => [];
     await world.clock.advance(16_000);
     const lease = { owner: "another", leaseMs: 60_000 };
-    const [taken] = await claim.call(outbox, { apps: ["app"], limit: 1, lease });
-    const [suspect] = await claim.call(outbox, { apps: ["app"], limit: 1, lease, suspects: true });
+    const [taken] = await claim({ apps: ["app"], limit: 1, lease });
+    const [suspect] = await claim({ apps: ["app"], limit: 1, lease, suspects: true });
     expect((taken ?? suspect)?.id).toBe(entry.id);
     outbox.renew = async (held) => held.map(({ id }) => id);
     await world.clock.advance(5_000);
@@ -327,7 +327,7 @@ describe("OutboxWorker", () => {
 
   it("gives a push back when a bug of ours ended its attempt", async () => {
     const world = setUp(() => delivered);
-    const { find } = world.store.rejections;
+    const find = world.store.rejections.find.bind(world.store.rejections);
     world.store.rejections.find = () => {
       throw new TypeError("a bug");
     };
@@ -342,7 +342,7 @@ describe("OutboxWorker", () => {
 
   it("settles what was delivered although the store did not take it, and sends it no second time", async () => {
     const world = setUp(() => delivered);
-    const { settle } = world.store.outbox;
+    const settle = world.store.outbox.settle.bind(world.store.outbox);
     world.store.outbox.settle = () => Promise.reject(new StoreError("unavailable", "away"));
     await world.put(world.entry({ key: "b".repeat(64) }));
     await world.engine.start();
