@@ -38,7 +38,11 @@ export async function repeatedEvents(): Promise<string> {
       }
       repeats += 20;
       assert.equal(gateway.asked(), before);
-      aheadMs = 24 * 60 * 60 * 1_000 + 1_000;
+    });
+    // While it runs a gateway does not believe a clock that jumps (PR09): the day passes between two lives.
+    aheadMs = 24 * 60 * 60 * 1_000 + 1_000;
+    await withGateway({ storeFile, clock, simulators: { clock }, cold: true }, async (gateway) => {
+      const before = gateway.asked();
       assert.equal((await gateway.notify(old)).status, 200);
       assert.equal(gateway.asked(), before + 1);
     });
