@@ -32,11 +32,6 @@ export class DedupeMemory {
     this.#maxRemembered = maxRemembered;
   }
 
-  /** How many delivered pushes are remembered in memory. */
-  get size(): number {
-    return this.#delivered.size;
-  }
-
   /** An equal push that is under way: its result is shared. */
   running(key: Digest): PushRun | undefined {
     return this.#inFlight.get(key);

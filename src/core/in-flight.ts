@@ -12,10 +12,6 @@ export class InFlight {
     return this.#limit;
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
   /** Takes a place, or says that there is none. Each `true` is to be followed by one `leave()`. */
   tryEnter(): boolean {
     if (this.#count >= this.#limit) return false;

@@ -23,10 +23,6 @@ export class Leases {
     this.lease = { owner, leaseMs: LEASE_MS };
   }
 
-  get size(): number {
-    return this.#held.size;
-  }
-
   /** The latest token of an entry that is in hand; undefined when it is not, or is somebody else's by now. */
   tokenOf(id: string): number | undefined {
     return this.#held.get(id);

@@ -5,7 +5,7 @@ import type { Dispatcher } from "../core/dispatcher.ts";
 import type { Settled } from "../core/outcome.ts";
 import type { Push, Urgency } from "../core/push.ts";
 import type { JsonValue } from "../json.ts";
-import type { Log } from "../log.ts";
+import { errorFields, type Log } from "../log.ts";
 import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
 import { parseJson, readText, type BodyLimits } from "./body.ts";
 import { HttpError } from "./errors.ts";
@@ -174,16 +174,5 @@ function hasEscapes(text: string): boolean {
 
 /** Logs what can only be our own fault. */
 export function logBug(log: Log, error: unknown, requestId: string): void {
-  const known = error instanceof Error;
-  log.error("a bug ended a request", {
-    request_id: requestId,
-    error: known ? error.name : typeof error,
-    ...(known && error.stack !== undefined ? { stack: stackWithoutMessage(error.stack) } : {}),
-  });
-}
-
-/** A message can hold what a stranger sent; the places in our code cannot. */
-function stackWithoutMessage(stack: string): string {
-  const lines = stack.split("\n");
-  return lines.filter((line) => line.startsWith("    at ")).join("\n");
+  log.error("a bug ended a request", { request_id: requestId, ...errorFields(error) });
 }
