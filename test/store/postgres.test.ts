@@ -537,18 +537,26 @@ describe("replicas", () => {
   });
 
   it("gives back what was claimed when nobody waited for it any more", async () => {
-    const patient = { lockMs: 5000, statementMs: 5000, answerMs: 5000 };
-    const [hasty, other] = [await open({ deadlineMs: 200, timeouts: patient }), await open()];
+    const patient = { lockMs: 20_000, statementMs: 20_000, answerMs: 20_000 };
+    const [hasty, other] = [await open({ deadlineMs: 1000, timeouts: patient }), await open()];
     await other.outbox.put([entry("push")], caps);
+    // Its connection is made, so that nothing but the lock keeps its claim.
+    await hasty.outbox.counts();
     const holder = await postgres.connect(url);
     await holder.query("BEGIN; LOCK TABLE signalbox_outbox IN EXCLUSIVE MODE");
-    await expect(claim(hasty, "hasty", 60_000)).rejects.toMatchObject(unavailable);
+    const claimed = timed(claim(hasty, "hasty", 60_000));
+    const waits =
+      "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%signalbox_outbox%'";
+    await until(async () => (await postgres.query(url, waits)).length === 1, 5000);
+    expect((await claimed).error).toMatchObject(unavailable);
     await holder.query("COMMIT");
-    const taken: unknown[] = [];
-    await until(async () => taken.push(...(await claim(other, "other", 60_000))) > 0, 3000);
-    expect(taken).toMatchObject([{ crashes: 0 }]);
-    // Two tokens were used up, so the first claim did take it.
-    expect(taken).toMatchObject([{ token: 3 }]);
+    // The put used one token up and the claim that nobody waited for another.
+    const row = "SELECT token::int, owner FROM signalbox_outbox";
+    await until(async () => {
+      const [given] = await postgres.query<{ token: number; owner: string | null }>(url, row);
+      return given?.token === 2 && given.owner === null;
+    }, 5000);
+    expect(await claim(other, "other", 60_000)).toMatchObject([{ token: 3, crashes: 0 }]);
   });
 
   it("never gives one entry to two, and one key to one of many", async () => {
