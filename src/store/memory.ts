@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { systemClock } from "../clock.ts";
 import type { Clock } from "../clock.ts";
 import { notADigest } from "./digest.ts";
+import { memoryDevices } from "./memory-devices.ts";
 import { memoryOutbox } from "./memory-outbox.ts";
 import type { Dedupe, Digest, KnownApp, KnownApps, Rejections, Store, Verdict } from "./store.ts";
 import { StoreError } from "./store.ts";
@@ -33,6 +34,9 @@ export function openMemoryStore(clock: Clock = systemClock): Store {
   /** For the methods that answer at once: the refusal, else undefined. */
   const refusal = (digest: Digest): StoreError | undefined =>
     closed ? new StoreError("closed", "the store is closed") : notADigest(digest);
+
+  const whenClosed = (): StoreError | undefined =>
+    closed ? new StoreError("closed", "the store is closed") : undefined;
 
   // The digest has a fixed length, so digest + app is unambiguous.
   const verdicts = new Map<string, Verdict & { readonly app: string }>();
@@ -114,7 +118,8 @@ export function openMemoryStore(clock: Clock = systemClock): Store {
     rejections,
     dedupe,
     knownApps,
-    outbox: memoryOutbox(clock, () => (closed ? new StoreError("closed", "the store is closed") : undefined)),
+    outbox: memoryOutbox(clock, whenClosed),
+    devices: memoryDevices(whenClosed),
     async prune(nowMs) {
       check();
       const before = verdicts.size + delivered.size;

@@ -1,3 +1,4 @@
+import { devicesStep } from "./postgres-devices-step.ts";
 import { promisedStep, rememberedStep } from "./postgres-steps.ts";
 import { StoreError } from "./store.ts";
 
@@ -14,7 +15,8 @@ export interface Migration {
 /**
  * The schema's history: steps are appended, never changed and never removed. The schema's number is how many steps
  * have been run. Digests are 32-byte BLOBs; times are milliseconds since 1970; `_until_ms` is the last instant that
- * counts. No column holds a pushkey or a token; `outbox.payload` alone holds content, until its push is settled.
+ * counts. No column holds a pushkey or a token but those of `devices`, which are what is sent to; `outbox.payload` alone
+ * holds content, until its push is settled.
  */
 export const migrations: readonly Migration[] = [
   {
@@ -96,6 +98,34 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX outbox_held ON outbox (lease_until_ms) WHERE owner IS NOT NULL;
     `,
     postgres: promisedStep,
+  },
+  {
+    // `pushkey` is the token itself, the one secret of users' in the store: an event for an owner is sent to it. A
+    // row is deleted with its registration, or by an upstream's rejection.
+    name: "registered devices",
+    sqlite: `
+      CREATE TABLE devices (
+        entry INTEGER PRIMARY KEY NOT NULL,
+        owner TEXT NOT NULL,
+        selector TEXT,
+        kind TEXT NOT NULL CHECK (kind IN ('messages', 'calls', 'registry')),
+        app_id TEXT NOT NULL,
+        pushkey TEXT NOT NULL,
+        device BLOB NOT NULL CHECK (length(device) = 32),
+        sandbox INTEGER CHECK (sandbox IN (0, 1)),
+        application_id TEXT,
+        apns_topic TEXT,
+        user_agent TEXT,
+        first_seen_ms INTEGER NOT NULL,
+        last_seen_ms INTEGER NOT NULL,
+        CHECK ((kind = 'registry') = (selector IS NULL))
+      ) STRICT;
+      CREATE UNIQUE INDEX devices_by_selector ON devices (selector, owner, kind) WHERE selector IS NOT NULL;
+      CREATE UNIQUE INDEX devices_registered ON devices (owner, device) WHERE selector IS NULL;
+      CREATE INDEX devices_by_owner ON devices (owner);
+      CREATE INDEX devices_by_device ON devices (device);
+    `,
+    postgres: devicesStep,
   },
 ];
 

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { createGate } from "./call-gate.ts";
 import type { Gate } from "./call-gate.ts";
 import { createLane } from "./call-lane.ts";
+import { postgresDevices } from "./postgres-devices.ts";
 import { watchHealth } from "./postgres-health.ts";
 import { postgresOutbox } from "./postgres-outbox.ts";
 import { createPostgresPool } from "./postgres-pool.ts";
@@ -67,6 +68,7 @@ export async function openPostgresStore(server: PostgresServer, options: Postgre
     dedupe: postgresDedupe(gate, pool),
     knownApps: postgresKnownApps(gate, pool),
     outbox: postgresOutbox(gate, pool),
+    devices: postgresDevices(gate, pool),
     prune: postgresPrune(gate, pool),
     close: () =>
       (closing ??= (async () => {
@@ -83,7 +85,7 @@ async function probe(pool: PostgresPool): Promise<void> {
   await pool.run(
     "cannot write to the database",
     `LOCK TABLE signalbox_outbox, signalbox_outbox_apps, signalbox_rejections, signalbox_delivered,
-       signalbox_known_apps IN ROW EXCLUSIVE MODE;
+       signalbox_known_apps, signalbox_devices IN ROW EXCLUSIVE MODE;
      INSERT INTO signalbox_meta (name, value) VALUES ('probe', '')
        ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
   );

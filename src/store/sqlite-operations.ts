@@ -1,5 +1,6 @@
 import type { SQLOutputValue } from "node:sqlite";
 import type { Statements } from "./sqlite-connection.ts";
+import { deviceOperations } from "./sqlite-device-operations.ts";
 import { blob, read, write } from "./sqlite-operation.ts";
 import type { Operation } from "./sqlite-operation.ts";
 import { outboxOperations } from "./sqlite-outbox-operations.ts";
@@ -115,6 +116,7 @@ export const operations = {
   }),
 
   ...outboxOperations,
+  ...deviceOperations,
 };
 
 function knownApp(row: Record<string, SQLOutputValue>): KnownApp {

@@ -5,6 +5,7 @@ import { bloomMemory, createBloom } from "./bloom.ts";
 import { checkDigests, notADigest } from "./digest.ts";
 import { startWriter } from "./sqlite-client.ts";
 import type { Client } from "./sqlite-client.ts";
+import { sqliteDevices } from "./sqlite-devices.ts";
 import { sqliteOutbox } from "./sqlite-outbox.ts";
 import { StoreError } from "./store.ts";
 import type { Dedupe, KnownApps, Rejections, Store } from "./store.ts";
@@ -58,6 +59,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions): Pro
     dedupe: sqliteDedupe(client, dedupeFilter),
     knownApps: sqliteKnownApps(client),
     outbox: sqliteOutbox(client, options.clock, outboxFilter),
+    devices: sqliteDevices(client),
     async prune(nowMs) {
       for (let total = 0; ;) {
         const deleted = await client.ask("pruneSome", { nowMs, maxRows: pruneRows });

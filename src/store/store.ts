@@ -180,6 +180,81 @@ export interface Outbox {
   releaseAbandoned(owner: string): Promise<number>;
 }
 
+/**
+ * What a registered token is for: an app's notifications, its calls (iOS has a token of its own for them), or whatever
+ * the back end that registered it sends.
+ */
+export type DeviceKind = "messages" | "calls" | "registry";
+
+/** One token as it is registered. */
+export interface DeviceReport {
+  readonly kind: DeviceKind;
+  /** As it was reported; a glob of the configuration may match it. */
+  readonly appId: string;
+  /** The token in the one form in which it is sent, so that equal tokens are equal texts. Secret. */
+  readonly pushkey: string;
+  /** What names app and token everywhere else. */
+  readonly device: Digest;
+  /** Of APNs: which of Apple's environments; absent = the app's own. */
+  readonly sandbox?: boolean;
+  /** Of APNs: `<team id>.<bundle id>`, as it was registered. */
+  readonly applicationId?: string;
+  readonly apnsTopic?: string;
+}
+
+/** A device that is registered. Times in milliseconds since 1970. */
+export interface RegisteredDevice extends DeviceReport {
+  /** The account's id. */
+  readonly owner: string;
+  /** The reporter's name for one account on one phone; absent for `registry`. */
+  readonly selector?: string;
+  readonly userAgent?: string;
+  readonly firstSeenMs: number;
+  /** When it was registered last: a verdict on the token that is older is void. */
+  readonly lastSeenMs: number;
+}
+
+/** What one request registers. */
+export interface DeviceReports {
+  readonly owner: string;
+  /** Given for `messages` and `calls`. */
+  readonly selector?: string;
+  readonly userAgent?: string;
+  readonly nowMs: number;
+  readonly devices: readonly DeviceReport[];
+  /** Whether a selector that another owner holds becomes this one's; else the report is refused. */
+  readonly mayTakeSelector: boolean;
+  /** Beyond it an owner's devices that were registered the longest ago leave. At least 1. */
+  readonly maxPerOwner: number;
+}
+
+/**
+ * Registered devices. A token has one owner: whoever registers it last. Under an owner it may stand more than once, as
+ * one phone with several selectors, or with one token for both kinds.
+ */
+export interface Devices {
+  /**
+   * Registers all of them or none; durable when it resolves. `messages` and `calls` replace the token of this kind that
+   * the owner's selector had; a kind that is not given stays as it is.
+   */
+  report(reports: DeviceReports): Promise<"stored" | "foreign-selector">;
+  /**
+   * Deletes those of an owner's devices that fit what is given: the selector, one of the digests, or both. Resolves with how many.
+   */
+  remove(
+    owner: string,
+    which: { readonly selector?: string; readonly devices?: readonly Digest[] },
+  ): Promise<number>;
+  /** The oldest first. */
+  ofOwner(owner: string): Promise<readonly RegisteredDevice[]>;
+  /** The oldest first. */
+  ofSelector(selector: string): Promise<readonly RegisteredDevice[]>;
+  /** An upstream has rejected it: deletes it, whosever it is, unless it was registered after `sinceMs`. */
+  removeRejected(device: Digest, sinceMs: number): Promise<void>;
+  /** How many there are. */
+  count(): Promise<number>;
+}
+
 /** The state that outlives a process, one small interface a need. All methods reject with `StoreError` only. */
 export interface Store {
   /** True when what is written survives the process; then a push may be promised (D6). */
@@ -190,6 +265,7 @@ export interface Store {
   readonly dedupe: Dedupe;
   readonly knownApps: KnownApps;
   readonly outbox: Outbox;
+  readonly devices: Devices;
   /** Deletes what has expired. Called now and then. Resolves to the number of rows deleted. */
   prune(nowMs: number): Promise<number>;
   /** Flushes and frees. No method may be called afterwards. */

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Store } from "../../src/store/store.ts";
+import { deviceOf, devicesContract, reportOf } from "./devices.contract.ts";
 import { entryOf, outboxContract } from "./outbox.contract.ts";
 import type { StoreTraits } from "./outbox.contract.ts";
 
@@ -181,6 +182,7 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
     });
 
     outboxContract(() => open(), traits);
+    devicesContract(() => open());
 
     it("prunes what has expired, however much, says how much, and leaves the rest", async () => {
       const dead = Array.from({ length: 2500 }, (_, i) => digestOf(`dead ${i}`));
@@ -227,6 +229,12 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
         store.outbox.nextDueInMs(["app"]),
         store.outbox.counts(),
         store.outbox.releaseAbandoned("me"),
+        store.devices.report(reportOf("alice", [deviceOf("a")])),
+        store.devices.remove("alice", { selector: "s" }),
+        store.devices.ofOwner("alice"),
+        store.devices.ofSelector("s"),
+        store.devices.removeRejected(digestOf("a"), now),
+        store.devices.count(),
       ]) {
         await expect(Promise.resolve(call)).rejects.toMatchObject(refusal);
       }
