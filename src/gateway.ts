@@ -2,25 +2,22 @@ import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
-import type { App } from "./core/app.ts";
 import { createEngine, type Engine } from "./core/engine.ts";
-import { Guard } from "./core/guard.ts";
-import { InFlight } from "./core/in-flight.ts";
 import { combineObservers } from "./core/observer.ts";
-import { Shared, type Pushkin } from "./core/pushkin.ts";
-import { RETIRED_APP_HOLD_MS } from "./core/retired-apps.ts";
 import { frontDoors } from "./doors/index.ts";
+import { createApps, type AppSet } from "./gateway/apps.ts";
+import { asStartError, StartError } from "./gateway/start-error.ts";
+import { noteConfigured, startUpkeep } from "./gateway/upkeep.ts";
 import { createApp } from "./http/app.ts";
 import { combineHttpObservers } from "./http/observer.ts";
 import { createHttpServer, type HttpServer, type TlsIdentity } from "./http/server.ts";
 import { createAccessLogObserver, createLogObserver } from "./log-observer.ts";
-import { errorFields } from "./log.ts";
 import type { ClosableLog } from "./log/create-log.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { createSteadyClock } from "./store/steady-clock.ts";
 import { openStore } from "./store/open.ts";
-import type { KnownApp, OutboxCaps, Store } from "./store/store.ts";
+import type { OutboxCaps, Store } from "./store/store.ts";
 import { version } from "./version.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -40,14 +37,10 @@ export interface Addresses {
   readonly metricsPort?: number;
 }
 
-/** The start could not be made; the message is one line for the operator. */
-export class StartError extends Error {}
+export { StartError };
 
 /** Of the 25 s of a stop: after the drain delay of 5 s, and before the store's last writes, whatever upstreams and callers do (P13). */
 const STOP_LIMIT_MS = 14_000;
-const HOUR_MS = 60 * 60 * 1_000;
-/** A wall clock that moved this far from the monotonic one is not believed before the next look (PR09). */
-const CLOCK_JUMP_MS = 60_000;
 
 /**
  * The composition root: opens the store, builds a pushkin for each app, the dispatcher, the doors and the listeners,
@@ -57,7 +50,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #store: Store;
   readonly #metrics: Metrics;
-  readonly #apps: ReadonlyMap<string, App>;
+  readonly #apps: AppSet;
   readonly #engine: Engine;
   readonly #server: HttpServer;
   #metricsServer: MetricsServer | undefined;
@@ -69,7 +62,7 @@ export class Gateway {
     readonly options: GatewayOptions;
     readonly store: Store;
     readonly metrics: Metrics;
-    readonly apps: ReadonlyMap<string, App>;
+    readonly apps: AppSet;
     readonly engine: Engine;
     readonly tls: TlsIdentity | undefined;
     readonly steady: Clock;
@@ -106,7 +99,7 @@ export class Gateway {
   static async create(options: GatewayOptions): Promise<Gateway> {
     const { config, clock, log } = options;
     const store = await open(options);
-    const pushkins: Pushkin[] = [];
+    let set: AppSet | undefined;
     // What expires, is remembered or is compared with a sender's time must not jump with the wall clock (PR09).
     const steadyClock = createSteadyClock(clock);
     const steady: Clock = { ...clock, now: () => steadyClock.now() };
@@ -119,18 +112,20 @@ export class Gateway {
         rememberedRejections: () => store.rejections.count(clock.now()),
         ...(store.durable ? { outboxCounts: () => store.outbox.counts() } : {}),
         pendingGcmRequests: () =>
-          pushkins.filter(({ type }) => type === "gcm").reduce((sum, pushkin) => sum + pushkin.waiting(), 0),
+          [...(set?.apps.values() ?? [])]
+            .filter(({ pushkin }) => pushkin.type === "gcm")
+            .reduce((sum, { pushkin }) => sum + pushkin.waiting(), 0),
         logLinesDropped: () => log.droppedLines(),
       });
       const observer = combineObservers(metrics.observer, createLogObserver(log, clock));
-      const apps = await createApps(options, store, known, pushkins);
-      for (const { name, pushkin } of apps.values()) {
+      set = await createApps(config, known, { clock, log, store: store.knownApps });
+      for (const { name, pushkin } of set.apps.values()) {
         if (pushkin.certificateExpiresAtMs !== undefined) {
           metrics.certificateExpires(name, pushkin.certificateExpiresAtMs);
         }
       }
       const engine = createEngine({
-        apps,
+        apps: set.apps,
         store,
         known,
         observer,
@@ -142,11 +137,11 @@ export class Gateway {
         caps: outboxCaps(config),
       });
       const tls = await readTls(config);
-      const gateway = new Gateway({ options, store, metrics, apps, engine, tls, steady });
-      await gateway.#noteConfiguredApps();
+      const gateway = new Gateway({ options, store, metrics, apps: set, engine, tls, steady });
+      await noteConfigured(store, set.apps.keys(), clock);
       return gateway;
     } catch (error) {
-      await Promise.allSettled(pushkins.map((pushkin) => pushkin.close(AbortSignal.abort())));
+      await closeAll(set, AbortSignal.abort());
       await store.close();
       throw asStartError(error);
     }
@@ -166,7 +161,12 @@ export class Gateway {
       );
       for (const { address, port } of bound) log.info("listening", { address, port, version });
       await this.#engine.start();
-      this.#upkeep();
+      this.#cancelUpkeep = startUpkeep({
+        store: this.#store,
+        clock: this.#options.clock,
+        log,
+        appNames: () => this.#apps.apps.keys(),
+      });
       this.#stopWatchdog = startWatchdog(this.#options.clock, log);
       const metricsPort = this.#metricsServer?.port;
       return { http: bound, ...(metricsPort === undefined ? {} : { metricsPort }) };
@@ -191,50 +191,16 @@ export class Gateway {
     const cancel = clock.schedule(STOP_LIMIT_MS, () => limit.abort());
     try {
       await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#engine.stop(limit.signal)]);
-      await Promise.all([...this.#apps.values()].map(({ pushkin }) => pushkin.close(limit.signal)));
-      await this.#noteConfiguredApps().catch(() => log.warn("the store did not take the last entries"));
+      await closeAll(this.#apps, limit.signal);
+      await noteConfigured(this.#store, this.#apps.apps.keys(), clock).catch(() =>
+        log.warn("the store did not take the last entries"),
+      );
     } finally {
       cancel();
       this.#metrics.close();
       await this.#metricsServer?.close();
       await this.#store.close().catch(() => log.warn("the store did not close in order"));
     }
-  }
-
-  /** Hourly: what has expired leaves the store, and it is noted which apps are still configured (D8). */
-  #upkeep(): void {
-    const { clock, log } = this.#options;
-    let drift = clock.now() - clock.monotonic();
-    const next = (): void => {
-      this.#cancelUpkeep = clock.schedule(HOUR_MS, () => {
-        const driftNow = clock.now() - clock.monotonic();
-        const jumped = Math.abs(driftNow - drift) > CLOCK_JUMP_MS;
-        drift = driftNow;
-        if (jumped)
-          log.warn(
-            "the clock has jumped: nothing is deleted from the store before it has been looked at again",
-          );
-        const work = jumped ? Promise.resolve() : this.#prune();
-        work
-          .catch((error: unknown) => log.warn("the store's upkeep failed", errorFields(error)))
-          .finally(next);
-      });
-    };
-    next();
-  }
-
-  async #prune(): Promise<void> {
-    const nowMs = this.#options.clock.now();
-    await this.#noteConfiguredApps();
-    await this.#store.knownApps.forget(nowMs - 4 * RETIRED_APP_HOLD_MS);
-    await this.#store.prune(nowMs);
-  }
-
-  async #noteConfiguredApps(): Promise<void> {
-    const lastConfiguredAtMs = this.#options.clock.now();
-    await Promise.all(
-      [...this.#apps.keys()].map((app) => this.#store.knownApps.update(app, { lastConfiguredAtMs })),
-    );
   }
 }
 
@@ -246,54 +212,8 @@ async function open({ config, clock, log, onFatal }: GatewayOptions): Promise<St
   }
 }
 
-async function createApps(
-  { config, clock, log }: GatewayOptions,
-  store: Store,
-  known: readonly KnownApp[],
-  made: Pushkin[],
-): Promise<ReadonlyMap<string, App>> {
-  const shared = new Shared();
-  const apps = new Map<string, App>();
-  const { guard } = config.rejections;
-  const policy = guard.enabled
-    ? { share: guard.share, minimum: guard.minimum, windowMs: guard.window }
-    : undefined;
-  for (const [name, { type, options }] of config.apps) {
-    const pushkin = await type
-      .create(name, options, {
-        clock,
-        log: log.child({ app: name }),
-        shared,
-        outbound: config.outbound,
-        http2: config.upstream.http2,
-        ...(config.proxy === undefined ? {} : { proxy: new URL(config.proxy) }),
-      })
-      .catch((error: unknown) => {
-        throw new StartError(`apps[${JSON.stringify(name)}]: ${reasonOf(error)}`);
-      });
-    made.push(pushkin);
-    apps.set(name, {
-      name,
-      pushkin,
-      guard: new Guard({
-        app: name,
-        fingerprint: pushkin.fingerprint,
-        policy,
-        known: known.find((entry) => entry.app === name),
-        clock,
-        store: store.knownApps,
-        onStoreError: (error) => log.warn("the guard's state was not stored", errorFields(error)),
-      }),
-      inFlight: new InFlight(inFlightLimit(options)),
-    });
-  }
-  return apps;
-}
-
-/** Every type of app has the option; its schema gives the default. */
-function inFlightLimit(options: Readonly<Record<string, unknown>>): number {
-  const limit = options["inflight_request_limit"];
-  return typeof limit === "number" ? limit : 512;
+async function closeAll(set: AppSet | undefined, signal: AbortSignal): Promise<void> {
+  await Promise.allSettled([...(set?.apps.values() ?? [])].map(({ pushkin }) => pushkin.close(signal)));
 }
 
 function outboxCaps({ outbox }: Config): OutboxCaps {
@@ -313,12 +233,4 @@ async function readTls({ http }: Config): Promise<TlsIdentity | undefined> {
     readFile(http.tls.key_file, "utf8"),
   ]);
   return { cert, key };
-}
-
-function asStartError(error: unknown): StartError {
-  return error instanceof StartError ? error : new StartError(reasonOf(error));
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

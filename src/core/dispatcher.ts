@@ -2,7 +2,6 @@ import type { Clock } from "../clock.ts";
 import { errorFields, type Log } from "../log.ts";
 import { StoreError, type Digest } from "../store/store.ts";
 import { retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
-import type { AppRouter } from "./app-router.ts";
 import type { App } from "./app.ts";
 import { heldRetryMs, type Attempter, type Delivery } from "./attempter.ts";
 import type { DedupeMemory } from "./dedupe.ts";
@@ -14,7 +13,7 @@ import type { Outcome, Rejected, Settled } from "./outcome.ts";
 import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
 import type { RejectionMemory } from "./rejections.ts";
-import type { RetiredApps } from "./retired-apps.ts";
+import type { ServedApps } from "./served-apps.ts";
 
 /** What a door knows about a request beside its pushes. */
 export interface DispatchOptions {
@@ -33,8 +32,7 @@ export interface Dispatcher {
 
 /** What the dispatcher is made of. */
 export interface CoreDispatcherDeps {
-  readonly router: AppRouter<App>;
-  readonly retired: RetiredApps;
+  readonly apps: ServedApps;
   readonly rejections: RejectionMemory;
   readonly dedupe: DedupeMemory;
   readonly digests: Digests;
@@ -103,10 +101,10 @@ export class CoreDispatcher implements Dispatcher {
 
   /** One push up to its answer, which may come before its outcome. */
   async #settle(push: Push, options: DispatchOptions, delivered: Digest[]): Promise<Settled> {
-    const { clock, digests, observer, router } = this.#deps;
+    const { apps, clock, digests, observer } = this.#deps;
     const startedMs = clock.monotonic();
     observer.deviceReceived(push);
-    const app = router.find(push.appId);
+    const app = apps.find(push.appId);
     if (app === undefined) {
       const settled = this.#withoutApp(push);
       observer.settled({ push, device: "", settled, durationMs: 0, attempts: 0 });
@@ -237,7 +235,7 @@ export class CoreDispatcher implements Dispatcher {
 
   /** Nobody is configured for it: rejected, unless somebody was until lately (D8, C05). */
   #withoutApp(push: Push): Settled {
-    const retired = this.#deps.retired.find(push.appId);
+    const retired = this.#deps.apps.findRetired(push.appId);
     if (retired === undefined) return { kind: "rejected", reason: "unknown-app" } satisfies Rejected;
     this.#alarm(retired, retiredAppAlarm);
     return { kind: "retryable", reason: "held", retryAfterMs: heldRetryMs(1) };

@@ -3,7 +3,6 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { KnownApp, OutboxCaps, Store } from "../store/store.ts";
 import { storeAlarm } from "./alarms.ts";
-import { AppRouter } from "./app-router.ts";
 import type { App } from "./app.ts";
 import { Attempter } from "./attempter.ts";
 import { DedupeMemory } from "./dedupe.ts";
@@ -15,7 +14,7 @@ import type { Observer } from "./observer.ts";
 import { OutboxIntake } from "./outbox-intake.ts";
 import { OutboxWorker } from "./outbox-worker.ts";
 import { RejectionMemory } from "./rejections.ts";
-import { RetiredApps } from "./retired-apps.ts";
+import { ServedApps } from "./served-apps.ts";
 import { UpstreamHealths } from "./upstream-health.ts";
 
 /** What the core needs. */
@@ -44,7 +43,8 @@ export interface Engine {
 
 /** Puts the core together around one store. */
 export function createEngine(options: EngineOptions): Engine {
-  const { apps, clock, known, log, observer, random, store } = options;
+  const { clock, log, observer, random, store } = options;
+  const served = new ServedApps(options.apps, options.known, clock);
   const healths = new UpstreamHealths(clock, random);
   const attempter = new Attempter({ clock, log, observer, healths });
   const rejections = new RejectionMemory(store.rejections, clock, options.keepRejectionsMs);
@@ -61,7 +61,7 @@ export function createEngine(options: EngineOptions): Engine {
       outbox,
       intake,
       leases,
-      apps,
+      apps: served.byName,
       attempter,
       healths,
       rejections,
@@ -74,8 +74,7 @@ export function createEngine(options: EngineOptions): Engine {
     });
   }
   const dispatcher = new CoreDispatcher({
-    router: new AppRouter(apps),
-    retired: new RetiredApps(known, new Set(apps.keys()), clock),
+    apps: served,
     rejections,
     dedupe,
     digests: new Digests(store.installationKey),

@@ -74,6 +74,14 @@ export class Guard {
     return this.#tripped ? "mass-rejection" : undefined;
   }
 
+  /** These are the limits that it holds rejections against. */
+  hasPolicy(policy: GuardPolicy | undefined): boolean {
+    const own = this.#policy;
+    return (
+      own?.share === policy?.share && own?.minimum === policy?.minimum && own?.windowMs === policy?.windowMs
+    );
+  }
+
   /** The upstream took a push: settings are right, and what was held may be judged anew. */
   succeeded(device: Digest): void {
     if (!this.#proven || this.#tripped) {

@@ -12,6 +12,11 @@ export class InFlight {
     return this.#limit;
   }
 
+  /** Pushes under way. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Takes a place, or says that there is none. Each `true` is to be followed by one `leave()`. */
   tryEnter(): boolean {
     if (this.#count >= this.#limit) return false;

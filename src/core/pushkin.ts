@@ -84,11 +84,24 @@ export interface PushkinDeps {
 /** Things made once per gateway, by name. */
 export class Shared {
   readonly #things = new Map<string, unknown>();
+  #inherited: ReadonlyMap<string, unknown>;
+
+  /** @param former a reload's: what is asked for again is taken over from it, such as a provider token that Apple counts */
+  constructor(former?: Shared) {
+    this.#inherited = former === undefined ? new Map() : former.#things;
+  }
 
   /** The thing of this name, made by the first who asks. A name always stands for one type. */
   get<Thing>(name: string, make: () => Thing): Thing {
-    if (!this.#things.has(name)) this.#things.set(name, make());
+    if (!this.#things.has(name)) {
+      this.#things.set(name, this.#inherited.has(name) ? this.#inherited.get(name) : make());
+    }
     return this.#things.get(name) as Thing;
+  }
+
+  /** Lets go of what was not asked for again. */
+  forgetFormer(): void {
+    this.#inherited = new Map();
   }
 }
 
