@@ -1,5 +1,6 @@
-import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { LostReason, StreamVerdict } from "./stream-verdict.ts";
+import type { StreamControl, StreamEnd, StreamListener } from "./wire.ts";
 
 /** The answer as it came. */
 export interface UpstreamResponse {
@@ -24,44 +25,39 @@ export interface ExchangeSink {
 /** The connection as one of its exchanges sees it. */
 export interface ExchangeHost {
   readonly maxResponseBytes: number;
-  /** The connection is cut: a stream without an error may have ended early all the same. */
-  readonly gone: boolean;
-  /** The peer gave a sign of life. */
-  heard(): void;
+  /** Something of an answer has come. */
+  heardAnswer(): void;
   /** The status of an answer has come. */
   answered(): void;
   /** Judges a stream that closed without an answer. */
-  verdict(stream: ClientHttp2Stream, error: unknown): StreamVerdict;
+  verdict(end: StreamEnd): StreamVerdict;
   /** The stream is closed and its place is free. Called once for every exchange. */
   released(exchange: Exchange): void;
 }
 
-const refused: StreamVerdict = { kind: "refused" };
+const endedInOrder: StreamEnd = {
+  streamId: 0,
+  rstCode: undefined,
+  failure: undefined,
+  wireGone: false,
+};
 
 /** One request on one stream: collects the bounded answer and tells its sender, once, how it ended. */
-export class Exchange {
+export class Exchange implements StreamListener {
   readonly sink: ExchangeSink;
   readonly openedAtMs: number;
-  readonly #stream: ClientHttp2Stream;
+  stream: StreamControl | undefined;
   readonly #host: ExchangeHost;
   #settled = false;
-  #error: unknown;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #chunks: Buffer[] | undefined;
   #bytes = 0;
 
-  constructor(stream: ClientHttp2Stream, host: ExchangeHost, sink: ExchangeSink, openedAtMs: number) {
-    this.#stream = stream;
+  constructor(host: ExchangeHost, sink: ExchangeSink, openedAtMs: number) {
     this.#host = host;
     this.sink = sink;
     this.openedAtMs = openedAtMs;
-    stream.on("response", (headers) => this.#onResponse(headers));
-    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
-    stream.on("error", (error: unknown) => {
-      this.#error = error;
-    });
-    stream.on("close", () => this.#onClose());
   }
 
   /** Its sender has been told; the stream may still be closing. */
@@ -71,46 +67,46 @@ export class Exchange {
 
   /** Ends it from our side; its place on the connection becomes free when the peer has been told. */
   cancel(reason: LostReason): void {
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.stream?.cancel();
     this.#settle({ kind: "lost", reason }, true);
   }
 
-  #onResponse(headers: IncomingHttpHeaders & { ":status"?: number | undefined }): void {
-    const status = headers[":status"];
-    this.#host.heard();
-    // 1xx comes as 'headers' and is of no interest (RFC 9110, 15.2).
-    if (status === undefined || status < 200) return;
+  head(status: number, headers: IncomingHttpHeaders): void {
+    this.#host.heardAnswer();
+    // An interim answer is of no interest (RFC 9110, 15.2).
+    if (status < 200) return;
     this.#status = status;
     this.#headers = headers;
     this.#host.answered();
   }
 
-  #onData(chunk: Buffer): void {
-    this.#host.heard();
+  data(chunk: Buffer): void {
+    this.#host.heardAnswer();
     if (this.#settled || chunk.length === 0) return;
     const room = this.#host.maxResponseBytes - this.#bytes;
-    const kept = chunk.length > room ? chunk.subarray(0, room) : chunk;
+    // A copy: the chunk is a part of what was read, which must not be kept for as long as the answer takes.
+    const kept = Buffer.from(chunk.length > room ? chunk.subarray(0, room) : chunk);
     this.#bytes += kept.length;
     if (this.#chunks === undefined) this.#chunks = [kept];
     else this.#chunks.push(kept);
     if (kept.length === chunk.length) return;
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.stream?.cancel();
     this.#settle({ kind: "lost", reason: "protocol" }, true);
   }
 
-  #onClose(): void {
+  closed(end?: StreamEnd): void {
     if (!this.#settled) {
-      if (this.#status === 0) this.#settle(this.#host.verdict(this.#stream, this.#error), false);
-      else this.#settle(refused, this.#stream.rstCode !== 0 || this.#error !== undefined || this.#host.gone);
+      if (this.#status === 0) this.#settle(this.#host.verdict(end ?? endedInOrder), false);
+      else this.#settle(undefined, end !== undefined);
     }
     this.#host.released(this);
   }
 
   /** An answer whose status has come is an answer, whatever happened to the rest of it. */
-  #settle(otherwise: StreamVerdict, truncated: boolean): void {
+  #settle(otherwise: StreamVerdict | undefined, truncated: boolean): void {
     if (this.#settled) return;
     this.#settled = true;
-    if (this.#status === 0) return this.sink.exchangeEnded(otherwise);
+    if (this.#status === 0 && otherwise !== undefined) return this.sink.exchangeEnded(otherwise);
     const chunks = this.#chunks;
     const body =
       chunks === undefined ? "" : chunks.length === 1 ? String(chunks[0]) : String(Buffer.concat(chunks));

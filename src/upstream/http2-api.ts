@@ -3,8 +3,8 @@ import type { LookupFunction } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { UpstreamTls } from "./connect.ts";
-import type { PingPolicy } from "./http2-session.ts";
 import type { NetErrorClass } from "./net-error.ts";
+import type { PingPolicy } from "./ping-watch.ts";
 import type { LostReason } from "./stream-verdict.ts";
 
 /** What a pool must know, and what it may be told. */

@@ -11,6 +11,7 @@ import type {
 } from "./http2-api.ts";
 import { Http2Session, type Http2SessionOptions } from "./http2-session.ts";
 import type { NetFailure } from "./net-error.ts";
+import { openNodeWire } from "./node-wire.ts";
 import { PooledRequest, type RequestHome } from "./pooled-request.ts";
 import { RequestQueue } from "./request-queue.ts";
 
@@ -79,6 +80,7 @@ export class Http2Pool<State> implements RequestHome<State> {
         ...(proxy === undefined ? {} : { proxy }),
         ...(lookup === undefined ? {} : { lookup }),
       }),
+      openWire: openNodeWire,
       connectTimeoutMs,
       idlePing,
       busyPing,

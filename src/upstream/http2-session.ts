@@ -1,10 +1,11 @@
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, type Settings } from "node:http2";
+import { constants } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Connector } from "./connect.ts";
 import { Exchange, type ExchangeHost, type ExchangeSink } from "./exchange.ts";
-import { classifyNetError, errorCode, type NetFailure } from "./net-error.ts";
+import type { NetFailure } from "./net-error.ts";
+import { PingWatch, type PingPolicy } from "./ping-watch.ts";
 import {
   goawayReason,
   rstCodeName,
@@ -13,17 +14,14 @@ import {
   type LostReason,
   type StreamVerdict,
 } from "./stream-verdict.ts";
-
-/** When to ask a silent peer for a sign of life, and how long to wait for it. */
-export interface PingPolicy {
-  readonly afterMs: number;
-  readonly timeoutMs: number;
-}
+import type { OpenWire, StreamEnd, Wire, WireOwner } from "./wire.ts";
 
 /** What all sessions of a pool have in common. */
 export interface Http2SessionOptions {
   readonly origin: URL;
   readonly connect: Connector;
+  /** What speaks HTTP/2 on the socket. */
+  readonly openWire: OpenWire;
   /** TCP, proxy, TLS and the peer's first SETTINGS together. */
   readonly connectTimeoutMs: number;
   readonly idlePing: PingPolicy | null;
@@ -59,24 +57,14 @@ type Phase =
   | { readonly tag: "greeting" | "ready" | "draining" | "closing"; readonly wire: Wire }
   | { readonly tag: "closed" };
 
-interface Wire {
-  readonly client: ClientHttp2Session;
-  readonly socket: TLSSocket;
-}
-
-/** A PING unanswered for so long makes us prefer other connections, long before it counts as dead. */
-const suspectAfterMs = 1000;
 /** The pause after ENHANCE_YOUR_CALM. */
 const calmMs = 1000;
 /** A cancelled stream that is still open so long after its time was up means that nothing is written any more. */
 const stuckMs = 5000;
 /** How long the peer may take to hang up after we did. */
 const hangUpMs = 1000;
-/** Node ends a session whose frames in memory pass this (its default of 10 is less than a busy session's 1000 bodies). */
-const maxSessionMemoryMb = 64;
-
 /** One HTTP/2 connection to an upstream. Its pool decides what goes through it; this class knows when it may. */
-export class Http2Session implements ExchangeHost {
+export class Http2Session implements ExchangeHost, WireOwner {
   readonly maxResponseBytes: number;
   readonly #options: Http2SessionOptions;
   readonly #owner: Http2SessionOwner;
@@ -90,11 +78,8 @@ export class Http2Session implements ExchangeHost {
   #goaway: Goaway | undefined;
   #ended: LostReason | undefined;
   #fruitlessTold = false;
-  #lastHeardMs: number;
+  readonly #pings: PingWatch;
   #lastAnswerMs = 0;
-  #pingSentMs: number | undefined;
-  #requestsAtLastPing = -1;
-  #suspect = false;
   #calmUntilMs: number | undefined;
   #timeoutsInARow = 0;
 
@@ -103,7 +88,7 @@ export class Http2Session implements ExchangeHost {
     this.#owner = owner;
     this.maxResponseBytes = options.maxResponseBytes;
     this.#startedAtMs = options.clock.monotonic();
-    this.#lastHeardMs = this.#startedAtMs;
+    this.#pings = new PingWatch(options.busyPing, options.idlePing, this.#startedAtMs);
     const abort = new AbortController();
     this.#phase = { tag: "connecting", abort };
     this.#cancelTimer = options.clock.schedule(options.connectTimeoutMs, () =>
@@ -114,7 +99,9 @@ export class Http2Session implements ExchangeHost {
 
   /** How many more requests it takes now; 0 unless ready. */
   get capacity(): number {
-    if (this.#phase.tag !== "ready" || this.#suspect || this.#calmUntilMs !== undefined) return 0;
+    const phase = this.#phase;
+    if (phase.tag !== "ready" || this.#pings.suspect || this.#calmUntilMs !== undefined) return 0;
+    if (phase.wire.congested) return 0;
     return this.#limit - this.#active.size;
   }
 
@@ -135,18 +122,12 @@ export class Http2Session implements ExchangeHost {
 
   /** Takes requests, if perhaps not at once: what waits may wait for it. */
   get usable(): boolean {
-    return this.#phase.tag === "ready" && !this.#suspect;
-  }
-
-  get gone(): boolean {
-    const phase = this.#phase;
-    if (phase.tag === "closed" || phase.tag === "connecting") return true;
-    return phase.wire.client.destroyed || phase.wire.socket.destroyed;
+    return this.#phase.tag === "ready" && !this.#pings.suspect;
   }
 
   /** Needs `sweep` soon although none of its requests may be waiting: a PING or a cancelled stream is out, or it pauses. */
   get unsettled(): boolean {
-    return this.#pingSentMs !== undefined || this.#calmUntilMs !== undefined || this.#active.size > 0;
+    return this.#pings.waiting || this.#calmUntilMs !== undefined || this.#active.size > 0;
   }
 
   /** Asked to slow down: opening another connection would be the wrong answer. */
@@ -162,22 +143,15 @@ export class Http2Session implements ExchangeHost {
   send(headers: readonly string[], body: string | Uint8Array, sink: ExchangeSink): Exchange | undefined {
     const phase = this.#phase;
     if (phase.tag !== "ready") return undefined;
-    let stream: ClientHttp2Stream;
-    try {
-      stream = phase.wire.client.request(headers, { endStream: false });
-    } catch (error) {
-      // Node 24 reports these two on the stream; versions before threw them here.
-      const code = errorCode(error);
-      if (code !== "ERR_HTTP2_GOAWAY_SESSION" && code !== "ERR_HTTP2_INVALID_SESSION") throw error;
+    const exchange = new Exchange(this, sink, this.#options.clock.monotonic());
+    const opened = phase.wire.open(headers, body, exchange);
+    if (opened === "gone") {
       this.retire();
       return undefined;
     }
-    const nowMs = this.#options.clock.monotonic();
-    const exchange = new Exchange(stream, this, sink, nowMs);
     this.#active.add(exchange);
-    stream.end(body);
     this.#requests += 1;
-    if (this.#requests >= this.#options.maxRequests || stream.id === undefined) this.retire();
+    if (opened === "last" || this.#requests >= this.#options.maxRequests) this.retire();
     return exchange;
   }
 
@@ -221,7 +195,7 @@ export class Http2Session implements ExchangeHost {
       this.#timeoutsInARow += 1;
       exchange.cancel("request-timeout");
     }
-    // Not even a RST_STREAM gets out, and a draining connection may not PING.
+    // Not even a RST_STREAM gets out, and on Node's wire a draining connection may not PING.
     if (stuck) return this.#close("no-ping-ack");
     // PINGs are answered, requests are not: whatever hangs there, a new connection may not meet it.
     if (this.#timeoutsInARow >= 2 && nowMs - this.#lastAnswerMs >= this.#options.busyPing.afterMs)
@@ -230,12 +204,14 @@ export class Http2Session implements ExchangeHost {
       this.#calmUntilMs = undefined;
       this.#owner.changed();
     }
-    this.#watch(phase.wire.client, nowMs);
+    this.#watch(phase.wire, nowMs);
   }
 
-  heard(): void {
-    this.#lastHeardMs = this.#options.clock.monotonic();
-    this.#lastAnswerMs = this.#lastHeardMs;
+  // What its exchanges ask and tell.
+
+  heardAnswer(): void {
+    this.#lastAnswerMs = this.#options.clock.monotonic();
+    this.#pings.heard(this.#lastAnswerMs);
     this.#timeoutsInARow = 0;
   }
 
@@ -244,15 +220,8 @@ export class Http2Session implements ExchangeHost {
     if (this.#answers === 1) this.#owner.proved();
   }
 
-  verdict(stream: ClientHttp2Stream, error: unknown): StreamVerdict {
-    const verdict = streamVerdict({
-      streamId: stream.id,
-      rstCode: stream.rstCode,
-      error,
-      goaway: this.#goaway,
-      ended: this.#ended,
-      sessionGone: this.gone,
-    });
+  verdict(end: StreamEnd): StreamVerdict {
+    const verdict = streamVerdict({ ...end, goaway: this.#goaway, ended: this.#ended });
     if (verdict.kind === "lost" && verdict.reason === "calm") {
       this.#calmUntilMs = this.#options.clock.monotonic() + calmMs;
     }
@@ -274,25 +243,20 @@ export class Http2Session implements ExchangeHost {
     if (!connected.ok) return this.#fail(connected.failure);
     const { socket } = connected;
     if (socket.destroyed) return this.#fail({ class: "closed" });
-    const client = http2.connect(this.#options.origin, {
-      createConnection: () => socket,
-      settings: { enablePush: false },
-      maxSessionMemory: maxSessionMemoryMb,
-    });
-    this.#phase = { tag: "greeting", wire: { client, socket } };
-    client.on("remoteSettings", (settings: Settings) => this.#onSettings(settings.maxConcurrentStreams));
-    client.on("goaway", (code: number, lastStreamId: number, data?: Uint8Array) =>
-      this.#onGoaway(code, lastStreamId, data),
-    );
-    client.on("ping", () => (this.#lastHeardMs = this.#options.clock.monotonic()));
-    client.on("error", (error) => this.#onGone(classifyNetError(error)));
-    client.on("close", () => this.#onGone({ class: "closed" }));
+    this.#phase = { tag: "greeting", wire: this.#openWire(socket) };
   }
 
-  #onSettings(maxConcurrentStreams: number | undefined): void {
+  #openWire(socket: TLSSocket): Wire {
+    const { origin, clock, openWire } = this.#options;
+    return openWire(socket, { origin, maxResponseBytes: this.maxResponseBytes, clock }, this);
+  }
+
+  // What the wire tells.
+
+  settings(maxConcurrentStreams: number | undefined): void {
     const { maxStreams, clock, log } = this.#options;
     this.#limit = Math.min(maxConcurrentStreams ?? maxStreams, maxStreams);
-    this.#lastHeardMs = clock.monotonic();
+    this.#pings.heard(clock.monotonic());
     if (this.#phase.tag === "greeting") {
       this.#cancelTimer();
       this.#phase = { tag: "ready", wire: this.#phase.wire };
@@ -304,9 +268,8 @@ export class Http2Session implements ExchangeHost {
     this.#owner.changed();
   }
 
-  /** Runs before Node closes the session (NO_ERROR) or destroys it (any other code). */
-  #onGoaway(code: number, lastStreamId: number, data: Uint8Array | undefined): void {
-    const reason = goawayReason(data);
+  goaway(code: number, lastStreamId: number, debugData: Uint8Array | undefined): void {
+    const reason = goawayReason(debugData);
     this.#goaway = { code, lastStreamId, ...(reason === undefined ? {} : { reason }) };
     const fields = { ...(reason === undefined ? {} : { reason }), status: code, count: this.#active.size };
     this.#options.log.info("upstream sends the connection away", fields);
@@ -315,15 +278,22 @@ export class Http2Session implements ExchangeHost {
     if (phase.tag === "greeting") return this.#fail(failure);
     if (phase.tag !== "ready") return;
     this.#phase = { tag: "draining", wire: phase.wire };
-    const graceful = code === http2.constants.NGHTTP2_NO_ERROR;
+    const graceful = code === constants.NGHTTP2_NO_ERROR;
     // APNs refuses a certificate or key in this way: coming back at once would be a storm.
     if (!graceful || (reason !== undefined && this.#requests > 0)) this.#tellFruitless(failure);
     if (graceful) this.#hangUpIfDrained();
     this.#owner.changed();
   }
 
-  /** The peer or the network ended it. */
-  #onGone(failure: NetFailure): void {
+  heard(): void {
+    this.#pings.heard(this.#options.clock.monotonic());
+  }
+
+  eased(): void {
+    this.#owner.changed();
+  }
+
+  gone(failure: NetFailure): void {
     const phase = this.#phase;
     if (phase.tag === "closed" || phase.tag === "connecting") return;
     const unused = this.#requests === 0 && failure.class === "closed";
@@ -357,9 +327,7 @@ export class Http2Session implements ExchangeHost {
       this.#owner.closed();
       return;
     }
-    phase.wire.client.destroy();
-    // A dead peer never acknowledges the end that Node waits for.
-    phase.wire.socket.destroy();
+    phase.wire.destroy();
   }
 
   /** With nothing in flight a draining connection says goodbye, and does not wait for ever for the answer. */
@@ -368,62 +336,43 @@ export class Http2Session implements ExchangeHost {
     if (phase.tag !== "draining" || this.#active.size > 0) return;
     this.#phase = { tag: "closing", wire: phase.wire };
     this.#cancelTimer();
-    this.#cancelTimer = this.#options.clock.schedule(hangUpMs, () => phase.wire.socket.destroy());
-    phase.wire.client.close();
+    this.#cancelTimer = this.#options.clock.schedule(hangUpMs, () => phase.wire.destroy());
+    phase.wire.close();
   }
 
   #finish(wire: Wire): void {
     this.#cancelTimer();
     this.#phase = { tag: "closed" };
-    wire.client.destroy();
-    wire.socket.destroy();
-    // Node closes every stream before its session; should one be left, its sender must still hear of it.
+    wire.destroy();
+    // A wire closes every stream before it is gone; should one be left, its sender must still hear of it.
     for (const exchange of this.#active) exchange.cancel(this.#ended ?? "closed");
     this.#active.clear();
     this.#owner.closed();
   }
 
-  #watch(client: ClientHttp2Session, nowMs: number): void {
-    const { busyPing, idlePing, log } = this.#options;
-    if (this.#pingSentMs !== undefined) {
-      const waitedMs = nowMs - this.#pingSentMs;
-      const policy = this.#active.size > 0 ? busyPing : (idlePing ?? busyPing);
-      if (waitedMs >= policy.timeoutMs) {
-        log.warn("upstream answers no ping: connection destroyed", {
-          wait_ms: Math.round(waitedMs),
+  #watch(wire: Wire, nowMs: number): void {
+    const [oldest] = this.#active;
+    const work = { oldestOpenedAtMs: oldest?.openedAtMs, requests: this.#requests };
+    switch (this.#pings.look(nowMs, work)) {
+      case "ping":
+        if (wire.ping(() => this.#pingAnswered())) this.#pings.sent(nowMs);
+        break;
+      case "suspect":
+        this.#owner.changed();
+        break;
+      case "dead":
+        this.#options.log.warn("upstream answers no ping: connection destroyed", {
+          wait_ms: Math.round(this.#pings.waitedMs(nowMs)),
           count: this.#active.size,
         });
         this.#fail({ class: "timeout", detail: "no-ping-ack" }, "no-ping-ack");
-      } else if (waitedMs >= suspectAfterMs && !this.#suspect) {
-        this.#suspect = true;
-        this.#owner.changed();
-      }
-      return;
+        break;
+      case undefined:
+        break;
     }
-    const silentMs = nowMs - this.#lastHeardMs;
-    const [oldest] = this.#active;
-    // Google hangs up at the third PING without a request between (fcm.md section 3): one is enough for anyone.
-    const wanted =
-      oldest === undefined
-        ? idlePing !== null && silentMs >= idlePing.afterMs
-        : nowMs - oldest.openedAtMs >= busyPing.afterMs &&
-          silentMs >= busyPing.afterMs &&
-          this.#requests !== this.#requestsAtLastPing;
-    if (!wanted) return;
-    this.#requestsAtLastPing = this.#requests;
-    this.#ping(client, nowMs);
   }
 
-  #ping(client: ClientHttp2Session, nowMs: number): void {
-    if (client.destroyed || client.closed) return;
-    this.#pingSentMs = nowMs;
-    client.ping((error) => {
-      this.#pingSentMs = undefined;
-      if (error !== null) return;
-      this.#lastHeardMs = this.#options.clock.monotonic();
-      if (!this.#suspect) return;
-      this.#suspect = false;
-      this.#owner.changed();
-    });
+  #pingAnswered(): void {
+    if (this.#pings.answered(this.#options.clock.monotonic())) this.#owner.changed();
   }
 }

@@ -1,4 +1,3 @@
-import http2 from "node:http2";
 import type { Exchange, ExchangeEnd, ExchangeSink } from "./exchange.ts";
 import type { Http2Request, Http2Result, SessionHandle, UnsentReason } from "./http2-api.ts";
 import type { Http2Session } from "./http2-session.ts";
@@ -16,9 +15,6 @@ export interface RequestHome<State> {
 
 /** How often a request that the peer refused unprocessed goes again. */
 const maxResends = 5;
-
-/** The device token is in the path, the credential in the other: neither belongs in a table shared by requests. */
-const sensitive = { [http2.sensitiveHeaders]: [":path", "authorization"] };
 
 /** What HTTP/2 may carry (RFC 9113, 8.2.1); Node joins its header block with NUL and does not look. */
 const unsafeText = /[^\t\x20-\x7e\x80-\xff]/;
@@ -105,7 +101,7 @@ export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequ
     for (let i = 7; i < list.length; i += 1) {
       if (unsafeText.test(list[i] ?? "")) throw new TypeError("a header holds what HTTP/2 cannot carry");
     }
-    return Object.assign(list, sensitive);
+    return list;
   }
 
   /** It is in flight. */

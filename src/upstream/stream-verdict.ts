@@ -1,5 +1,6 @@
 import { constants } from "node:http2";
-import { classifyNetError, type NetErrorClass } from "./net-error.ts";
+import type { NetErrorClass } from "./net-error.ts";
+import type { StreamEnd } from "./wire.ts";
 
 /** Why a request that was sent has no answer. Beside the network's classes: */
 export type LostReason =
@@ -33,16 +34,10 @@ export interface Goaway {
 }
 
 /** What is known about a stream when it closes without an answer. */
-export interface StreamFacts {
-  /** Undefined when it never got one: Node refused it, nothing was written. */
-  readonly streamId: number | undefined;
-  readonly rstCode: number | undefined;
-  readonly error: unknown;
+export interface StreamFacts extends StreamEnd {
   readonly goaway: Goaway | undefined;
   /** Why we ended the connection ourselves, if we did. */
   readonly ended: LostReason | undefined;
-  /** The connection is gone, not the stream alone. */
-  readonly sessionGone: boolean;
 }
 
 /**
@@ -60,11 +55,9 @@ export function streamVerdict(facts: StreamFacts): StreamVerdict {
     }
   }
   if (facts.ended !== undefined) return { kind: "lost", reason: facts.ended };
-  if (facts.sessionGone) {
-    const failure = facts.error === undefined ? undefined : classifyNetError(facts.error);
-    // Node says ERR_HTTP2_STREAM_ERROR for a stream of a cut connection: that is no fault in the protocol.
-    if (failure === undefined || failure.detail === "ERR_HTTP2_STREAM_ERROR")
-      return { kind: "lost", reason: "closed" };
+  if (facts.wireGone) {
+    const { failure } = facts;
+    if (failure === undefined) return { kind: "lost", reason: "closed" };
     return {
       kind: "lost",
       reason: failure.class,

@@ -3,19 +3,21 @@ import { goawayReason, streamVerdict, type StreamFacts } from "../../src/upstrea
 const plain: StreamFacts = {
   streamId: 9,
   rstCode: 0,
-  error: undefined,
+  failure: undefined,
   goaway: undefined,
   ended: undefined,
-  sessionGone: false,
+  wireGone: false,
 };
-const failed = (code: string): Error => Object.assign(new Error(code), { code });
 
 describe("a stream that closed without an answer", () => {
   it.each<[string, Partial<StreamFacts>]>([
-    ["never had an id", { streamId: undefined, error: failed("ERR_HTTP2_GOAWAY_SESSION") }],
+    [
+      "never had an id",
+      { streamId: undefined, failure: { class: "protocol", detail: "ERR_HTTP2_GOAWAY_SESSION" } },
+    ],
     [
       "never had an id, on a destroyed session",
-      { streamId: undefined, sessionGone: true, ended: "no-ping-ack" },
+      { streamId: undefined, wireGone: true, ended: "no-ping-ack" },
     ],
     ["was reset with REFUSED_STREAM", { rstCode: 7 }],
     [
@@ -25,7 +27,7 @@ describe("a stream that closed without an answer", () => {
     ["is above a graceful GOAWAY's last id", { rstCode: 7, goaway: { code: 0, lastStreamId: 7 } }],
     [
       "is above an error GOAWAY's last id",
-      { rstCode: 2, goaway: { code: 2, lastStreamId: 7 }, sessionGone: true },
+      { rstCode: 2, goaway: { code: 2, lastStreamId: 7 }, wireGone: true },
     ],
     [
       "is above the last id, and we closed the connection",
@@ -43,13 +45,13 @@ describe("a stream that closed without an answer", () => {
     ["was reset with ENHANCE_YOUR_CALM", { rstCode: 11 }, { reason: "calm" }],
     [
       "is the GOAWAY's last one",
-      { rstCode: 2, goaway: { code: 2, lastStreamId: 9 }, sessionGone: true },
+      { rstCode: 2, goaway: { code: 2, lastStreamId: 9 }, wireGone: true },
       { reason: "goaway", detail: "INTERNAL_ERROR" },
     ],
     // Node ends all streams with the GOAWAY's code, and this one says REFUSED_STREAM of what was processed.
     [
       "is below a GOAWAY whose code is 7",
-      { rstCode: 7, goaway: { code: 7, lastStreamId: 11 }, sessionGone: true },
+      { rstCode: 7, goaway: { code: 7, lastStreamId: 11 }, wireGone: true },
       { reason: "goaway", detail: "REFUSED_STREAM" },
     ],
     [
@@ -59,24 +61,20 @@ describe("a stream that closed without an answer", () => {
     ],
     [
       "was on a connection that we destroyed",
-      { rstCode: 7, ended: "no-ping-ack", sessionGone: true },
+      { rstCode: 7, ended: "no-ping-ack", wireGone: true },
       { reason: "no-ping-ack" },
     ],
     [
       "was on a reset connection",
-      { rstCode: 2, error: failed("ECONNRESET"), sessionGone: true },
+      { rstCode: 2, failure: { class: "reset", detail: "ECONNRESET" }, wireGone: true },
       { reason: "reset", detail: "ECONNRESET" },
     ],
     [
       "was on a closed connection, with REFUSED_STREAM made up",
-      { rstCode: 7, sessionGone: true },
+      { rstCode: 7, wireGone: true },
       { reason: "closed" },
     ],
-    [
-      "was on a cut connection: Node says CANCEL",
-      { rstCode: 8, error: failed("ERR_HTTP2_STREAM_ERROR"), sessionGone: true },
-      { reason: "closed" },
-    ],
+    ["was on a cut connection: Node says CANCEL", { rstCode: 8, wireGone: true }, { reason: "closed" }],
   ])("that %s is lost", (_, facts, expected) => {
     expect(streamVerdict({ ...plain, ...facts })).toEqual({ kind: "lost", ...expected });
   });
