@@ -145,16 +145,32 @@ export class OutboxWorker {
 
   /** How many more of an app's pushes may be taken now. */
   #room(name: string): number {
-    const { apps, healths } = this.#deps;
+    const { apps } = this.#deps;
+    const app = apps.get(name);
+    if (app === undefined) return 0;
+    const { most, atOnce } = this.#wanted(app);
+    const least = Math.min(atOnce, Math.ceil(app.inFlight.mostPromised / 4));
+    if (most <= 0 || least === 0) return 0;
+    const places = app.inFlight.roomForPromised;
+    if (places >= least) return Math.min(most, places);
+    // Fresh pushes have the places.
+    app.inFlight.onceRoom(least, () => this.wake());
+    return 0;
+  }
+
+  /** How many more of an app's pushes its upstream bears now, and how few at once are worth a claim. */
+  #wanted({ name, pushkin }: App): { readonly most: number; readonly atOnce: number } {
+    const { healths } = this.#deps;
     const inHand = this.#inHand.get(name) ?? 0;
     const host = this.#lastHost.get(name);
     // Where users choose the hosts, each entry's own circuit is asked when it is attempted.
-    if (host === undefined || apps.get(name)?.pushkin.hasManyUpstreams === true) return CLAIM - inHand;
+    if (host === undefined || pushkin.hasManyUpstreams === true) return { most: CLAIM - inHand, atOnce: 1 };
     const { circuit, limit } = healths.of(name, host);
-    if (circuit.isOpen) return circuit.nextProbeInMs > 0 || inHand > 0 ? 0 : 1;
+    if (circuit.isOpen) return { most: circuit.nextProbeInMs > 0 || inHand > 0 ? 0 : 1, atOnce: 1 };
     // A few at a time rather than one by one: each claim is a turn of the store.
     const room = limit.value - inHand;
-    return room < Math.min(CLAIM, limit.value) / 4 ? 0 : room;
+    const atOnce = Math.max(1, Math.floor(Math.min(CLAIM, limit.value) / 4));
+    return { most: room < atOnce ? 0 : room, atOnce };
   }
 
   /** When the first circuit that keeps an app back lets a probe through. */
@@ -173,9 +189,10 @@ export class OutboxWorker {
    * goes with others; one that was so again goes alone, so that it alone is found guilty.
    */
   async #claimSuspects(names: readonly string[]): Promise<void> {
-    const { leases, outbox } = this.#deps;
+    const { apps, leases, outbox } = this.#deps;
     while (this.#suspectsInHand < SUSPECTS && !this.#isolated && !this.#stopping.signal.aborted) {
-      const [entry] = await outbox.claim({ apps: names, limit: 1, lease: leases.lease, suspects: true });
+      const roomy = names.filter((name) => (apps.get(name)?.inFlight.roomForPromised ?? 0) > 0);
+      const [entry] = await outbox.claim({ apps: roomy, limit: 1, lease: leases.lease, suspects: true });
       if (entry === undefined) return;
       this.#suspectsInHand += 1;
       if (entry.crashes > 1) this.#isolated = true;
@@ -193,7 +210,7 @@ export class OutboxWorker {
     leases.take(entry.id, entry.token);
     if (isInHand) return Promise.resolve();
     this.#inHand.set(entry.app, (this.#inHand.get(entry.app) ?? 0) + 1);
-    const work = this.#deliver(entry)
+    const work = this.#inItsPlace(entry)
       .catch(async (error: unknown) => {
         log.error("a promised push failed by a fault of the gateway's own", errorFields(error));
         await this.#deps.intake.conclude(entry.id, entry.token, {
@@ -208,6 +225,17 @@ export class OutboxWorker {
       });
     this.#underWay.add(work);
     return work;
+  }
+
+  /** With a place among its app's pushes under way, which it may have to wait for. */
+  async #inItsPlace(entry: ClaimedEntry): Promise<void> {
+    const inFlight = this.#deps.apps.get(entry.app)?.inFlight;
+    await inFlight?.enterPromised();
+    try {
+      await this.#deliver(entry);
+    } finally {
+      inFlight?.leavePromised();
+    }
   }
 
   async #deliver(entry: ClaimedEntry): Promise<void> {

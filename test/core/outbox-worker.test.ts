@@ -4,7 +4,7 @@ import { Guard } from "../../src/core/guard.ts";
 import { InFlight } from "../../src/core/in-flight.ts";
 import { silentObserver, type ConcludedEvent } from "../../src/core/observer.ts";
 import { writePayload } from "../../src/core/outbox-payload.ts";
-import type { Outcome } from "../../src/core/outcome.ts";
+import type { Outcome, Settled } from "../../src/core/outcome.ts";
 import type { Pushkin } from "../../src/core/pushkin.ts";
 import { silentLog } from "../../src/log.ts";
 import { openMemoryStore } from "../../src/store/memory.ts";
@@ -26,7 +26,7 @@ interface Attempted {
 /** An engine on a store that counts as durable, whose one app answers by a function of the attempt. */
 function setUp(
   answer: (attempt: Attempted, count: number) => Outcome | Promise<Outcome>,
-  options: { readonly manyHosts?: true } = {},
+  options: { readonly manyHosts?: true; readonly limit?: number } = {},
 ) {
   const clock = createFakeClock();
   const store: Store = { ...openMemoryStore(clock), durable: true };
@@ -57,7 +57,7 @@ function setUp(
     store: store.knownApps,
     onStoreError: () => {},
   });
-  const app: App = { name: "app", pushkin, guard, inFlight: new InFlight(512) };
+  const app: App = { name: "app", pushkin, guard, inFlight: new InFlight(options.limit ?? 512) };
   const engine = createEngine({
     apps: new Map([["app", app]]),
     store,
@@ -98,6 +98,14 @@ function setUp(
     concluded,
     entry,
     put: (...entries: OutboxEntry[]) => store.outbox.put(entries, caps),
+    /** A push that comes through a door. */
+    async dispatch(each = push({ appId: "app" })): Promise<Settled> {
+      const answerByMs = clock.monotonic() + 5_000;
+      const callerGone = new AbortController().signal;
+      const [settled] = await engine.dispatcher.dispatch([each], { requestId: "r", answerByMs, callerGone });
+      if (settled === undefined) throw new Error("nothing was settled");
+      return settled;
+    },
     counts: async () => (await store.outbox.counts()).get("app"),
     /** Moves time in steps, as the worker's sleeps need. */
     async pass(ms: number): Promise<void> {
@@ -351,6 +359,60 @@ describe("OutboxWorker", () => {
     await world.pass(20_000);
     expect(world.attempted).toHaveLength(1);
     expect(await world.counts()).toMatchObject({ handed: 1, pending: 0 });
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
+
+  it("shares the app's places with fresh pushes, and leaves them a quarter", async () => {
+    let underWay = 0;
+    let most = 0;
+    const finish: (() => void)[] = [];
+    const world = setUp(
+      async () => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        await new Promise<void>((resolve) => finish.push(resolve));
+        underWay -= 1;
+        return delivered;
+      },
+      { limit: 8 },
+    );
+    await world.put(...Array.from({ length: 30 }, () => world.entry()));
+    await world.engine.start();
+    await world.pass(2_000);
+    expect(underWay).toBe(6);
+    const fresh = [world.dispatch(), world.dispatch()];
+    await world.pass(250);
+    expect(underWay).toBe(8);
+    expect(await world.dispatch()).toEqual({ kind: "accepted" });
+    for (let i = 0; i < 33; i += 1) {
+      finish.shift()?.();
+      await world.pass(250);
+    }
+    expect(await Promise.all(fresh)).toEqual([delivered, delivered]);
+    expect(await world.counts()).toMatchObject({ accepted: 31, handed: 31, pending: 0 });
+    expect(most).toBe(8);
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
+
+  it("goes on as soon as fresh pushes leave it places", async () => {
+    const finish: (() => void)[] = [];
+    const world = setUp(
+      async (_attempt, count) => {
+        if (count <= 4) await new Promise<void>((resolve) => finish.push(resolve));
+        return delivered;
+      },
+      { limit: 4 },
+    );
+    const fresh = Array.from({ length: 4 }, () => world.dispatch());
+    await world.engine.start();
+    await world.put(world.entry());
+    await world.pass(2_000);
+    expect(world.attempted).toHaveLength(4);
+    for (const each of finish) each();
+    // Long before the worker would have looked by itself.
+    for (let i = 0; i < 3; i += 1) await world.clock.advance(1);
+    expect(world.attempted).toHaveLength(5);
+    await Promise.all(fresh);
     await world.engine.stop(AbortSignal.timeout(1_000));
   });
 });

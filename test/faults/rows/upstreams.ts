@@ -84,7 +84,7 @@ export const upstreamFaults: readonly Fault[] = [
           "the other app had errors",
         );
         assert.ok(p99(others) <= baseline * 5 + 50, `${p99(others)} ms, ${baseline} ms before`);
-        assert.ok(most <= 512 + 128, `${most} under way`);
+        assert.ok(most <= 512, `${most} under way`);
         assert.ok(
           slow.answers.every(({ tookMs }) => tookMs <= 2_500),
           "a caller waited too long",
