@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { KnownApp, OutboxCaps, Store } from "../store/store.ts";
 import { storeAlarm } from "./alarms.ts";
-import type { App } from "./app.ts";
+import type { App, AppDirectory } from "./app.ts";
 import { Attempter } from "./attempter.ts";
 import { DedupeMemory } from "./dedupe.ts";
 import { Digests } from "./digest.ts";
@@ -36,6 +36,7 @@ export interface EngineOptions {
 /** The core put together: the dispatcher for the doors, and behind it the worker over what was promised. */
 export interface Engine {
   readonly dispatcher: Dispatcher;
+  readonly directory: AppDirectory;
   start(): Promise<void>;
   /** Takes no new attempts, waits for those under way until the signal aborts, keeps what must be kept. */
   stop(signal: AbortSignal): Promise<void>;
@@ -88,6 +89,7 @@ export function createEngine(options: EngineOptions): Engine {
   });
   return {
     dispatcher,
+    directory: { find: (appId) => served.find(appId)?.pushkin },
     async start() {
       await worker?.start();
     },

@@ -18,6 +18,8 @@ export interface Push {
   readonly pushkeyTsMs?: number;
   /** Which of Apple's environments the token belongs to, where the device says so; absent = the app's own. */
   readonly environment?: "production" | "sandbox";
+  /** APNs: the device's own topic, where it was registered with one; absent = the app's. */
+  readonly apnsTopic?: string;
   readonly content: Content;
   readonly priority: Priority;
   readonly urgency: Urgency;
@@ -36,7 +38,7 @@ export type PushFacts = Pick<
 >;
 
 /** The content kinds. A pushkin renders each in a file of that name. */
-export type Content = MatrixContent;
+export type Content = MatrixContent | SoftphoneContent | EventContent;
 
 /** Which of the pushes of matrix-push section 3 this is. */
 export type MatrixForm = "encrypted" | "minimal" | "event" | "counts" | "nothing";
@@ -77,4 +79,36 @@ export interface MatrixContent {
   /** The `sound` tweak when it is a string. */
   readonly sound?: string;
   readonly highlight?: boolean;
+}
+
+/** What a softphone is to do: fetch a new message, show a text as it is, load its configuration anew. */
+export type SoftphoneAction = "message" | "notice" | "reprovision";
+
+/** A push for one account of a softphone (softphone.md, send). Every string is clean and, but for `sound`, not empty. */
+export interface SoftphoneContent {
+  readonly kind: "softphone";
+  readonly action: SoftphoneAction;
+  /** Nothing of it is shown: a message of a silent content type, or one without a preview, or no message at all. */
+  readonly isSilent: boolean;
+  /** Which of the app's accounts it is for; opaque. */
+  readonly selector?: string;
+  readonly messageId?: string;
+  readonly threadId?: string;
+  readonly userName?: string;
+  readonly userDisplayName?: string;
+  readonly contentType?: string;
+  /** The text of a notice, the preview of a message. */
+  readonly text?: string;
+  /** Absent = leave the badge alone; 0 = clear it. */
+  readonly badge?: number;
+  readonly sound?: string;
+}
+
+/** Something that happened to the owner of a device, as his service tells its app (registry.md, push events). */
+export interface EventContent {
+  readonly kind: "event";
+  readonly name: string;
+  readonly owner: string;
+  /** The event's own fields in their order, validated and clean. */
+  readonly fields: JsonObject;
 }

@@ -43,6 +43,13 @@ export interface Pushkin {
   readonly certificateExpiresAtMs?: number;
   /** Requests that wait for a connection or a free stream. */
   waiting(): number;
+  /** Each of its pushes rings like a call (APNs push type voip). */
+  readonly takesCalls?: true;
+  /**
+   * A token as apps and PBXs hand it around, usually in base64, as this upstream spells it: the pushkey of softphone
+   * and event pushes. Undefined for what can never be one. Absent: such pushes are not sent by this type.
+   */
+  readToken?(text: string): string | undefined;
   /** Its messages go to hosts that users choose: one that is dead says nothing about the others. */
   readonly hasManyUpstreams?: true;
   /** The host that a message goes to: what circuits and budgets are kept by. */

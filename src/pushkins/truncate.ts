@@ -70,7 +70,8 @@ function levelFor(sizes: readonly number[], budget: number): number {
   return Number.POSITIVE_INFINITY;
 }
 
-function costOf(text: string, cost: Cost): number {
+/** Bytes that the text costs as it is sent. */
+export function costOf(text: string, cost: Cost): number {
   if (cost === utf8Cost) return Buffer.byteLength(text);
   let bytes = 0;
   for (const character of text) bytes += cost(character.codePointAt(0) ?? 0);

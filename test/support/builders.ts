@@ -1,4 +1,4 @@
-import type { MatrixContent, Push } from "../../src/core/push.ts";
+import type { MatrixContent, Push, SoftphoneContent } from "../../src/core/push.ts";
 import type { JsonObject } from "../../src/json.ts";
 
 /** Noon of a day in the past of no test: the fake clock's start. */
@@ -45,6 +45,25 @@ export function minimalContent(
 /** A badge update. */
 export function countsContent(overrides: Partial<MatrixContent> = {}): MatrixContent {
   return { kind: "matrix", form: "counts", unread: 2, data: {}, defaultPayload: {}, ...overrides };
+}
+
+/** A text message with a preview, for one account of a softphone. */
+export function softphoneContent(overrides: Partial<SoftphoneContent> = {}): SoftphoneContent {
+  return {
+    kind: "softphone",
+    action: "message",
+    isSilent: false,
+    selector: "12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14",
+    messageId: "sms-17",
+    threadId: "thread-3",
+    userName: "sip:major@quay.example",
+    userDisplayName: "Major Tom",
+    contentType: "text/plain",
+    text: "hello",
+    badge: 4,
+    sound: "default",
+    ...overrides,
+  };
 }
 
 let made = 0;

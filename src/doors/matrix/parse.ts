@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Push } from "../../core/push.ts";
+import type { MatrixContent, Push } from "../../core/push.ts";
 import type { ParseContext } from "../../http/door.ts";
 import { HttpError } from "../../http/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
@@ -17,9 +17,14 @@ export interface DeviceSlot {
   readonly push?: number;
 }
 
+/** The push of a Matrix notification. */
+export interface MatrixPush extends Push {
+  readonly content: MatrixContent;
+}
+
 /** A notify body, understood. */
 export interface NotifyRequest {
-  readonly pushes: readonly Push[];
+  readonly pushes: readonly MatrixPush[];
   /** In the request's order; unusable devices are left out (case 20). */
   readonly devices: readonly DeviceSlot[];
 }
@@ -35,7 +40,7 @@ export function parseNotify(body: JsonValue, context: ParseContext): NotifyReque
 
   const read = fieldReader(context.needsCleaning);
   const notification = readNotification(fields, read);
-  const pushes: Push[] = [];
+  const pushes: MatrixPush[] = [];
   const slots: DeviceSlot[] = [];
   const seen = new Map<string, number>();
   for (const device of devices as readonly JsonValue[]) {
@@ -64,7 +69,7 @@ export function parseNotify(body: JsonValue, context: ParseContext): NotifyReque
 
 /** A push and what two devices of one request must have in common to be the same (case 25). */
 interface Made {
-  readonly push: Push;
+  readonly push: MatrixPush;
   readonly identity: string;
 }
 
@@ -86,7 +91,7 @@ function makePush(
   const urgency = urgencyOf(notification, content);
   const pushkeyTsMs = pushkeyTime(fields["pushkey_ts"]);
   const data = JSON.stringify(device.data);
-  const push: Push = {
+  const push: MatrixPush = {
     id: randomUUID(),
     appId,
     pushkey,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Dropped, Rejected } from "../../core/outcome.ts";
+import { assertNever, type Dropped, type Rejected } from "../../core/outcome.ts";
 import {
   definePushkin,
   type Attempt,
@@ -8,15 +8,17 @@ import {
   type Pushkin,
   type PushkinDeps,
 } from "../../core/pushkin.ts";
-import type { Push } from "../../core/push.ts";
+import type { MatrixContent, Push } from "../../core/push.ts";
 import { outcomeWithoutAnswer } from "../net-outcome.ts";
 import { ApnsClient, type ApnsResult } from "./client.ts";
 import { ApnsConfig, apnsWarnings, checkApns, type ApnsOptions } from "./config.ts";
 import { loadCredentials, type ApnsCredentials } from "./credentials.ts";
 import { deviceTokenHex } from "./device-token.ts";
+import { renderEvent } from "./event.ts";
 import { renderMatrix } from "./matrix.ts";
 import { apnsVerdict, type Reaction, type Verdict } from "./outcome.ts";
 import { fitPayloads, leanPayload, MAX_PAYLOAD_BYTES, MAX_VOIP_PAYLOAD_BYTES } from "./payload.ts";
+import { renderSoftphone } from "./softphone.ts";
 
 const PRODUCTION = "https://api.push.apple.com";
 const SANDBOX = "https://api.sandbox.push.apple.com";
@@ -24,6 +26,10 @@ const SANDBOX = "https://api.sandbox.push.apple.com";
 const VOIP_LIFE_MS = 30_000;
 /** The whole of an attempt, an immediate repeat included (reliability.md 1.3). */
 const ATTEMPT_LIMIT_MS = 10_000;
+/** apns.md 2. */
+const VOIP_TOPIC = ".voip";
+/** What Apple takes as a collapse id, and a header can carry: at most 64 bytes (apns.md 2). */
+const COLLAPSE_ID = /^[\x21-\x7e]{1,64}$/;
 
 type Environment = "production" | "sandbox";
 
@@ -33,6 +39,20 @@ interface ApnsMessage extends Message {
   readonly pushType: string;
   readonly priority: number;
   readonly collapseId?: string;
+  /** The device's own; absent = the credentials'. */
+  readonly apnsTopic?: string;
+  /** Apple tries once and stores nothing. */
+  readonly isOnce?: true;
+}
+
+/** What a renderer of a content kind has decided. */
+interface Rendered {
+  readonly body: string;
+  readonly pushType: string;
+  /** Of 10 and 5; absent = as the push type and the push have it. */
+  readonly priority?: number;
+  readonly collapseId?: string;
+  readonly isOnce?: true;
 }
 
 /** Apple's push service (apns.md). */
@@ -50,6 +70,7 @@ class ApnsPushkin implements Pushkin {
   readonly type = "apns";
   readonly fingerprint: string;
   readonly certificateExpiresAtMs?: number;
+  readonly takesCalls?: true;
   readonly #config: ApnsOptions;
   readonly #credentials: ApnsCredentials;
   readonly #deps: PushkinDeps;
@@ -64,37 +85,88 @@ class ApnsPushkin implements Pushkin {
     this.#credentials = credentials;
     this.#deps = deps;
     if (credentials.expiresAtMs !== undefined) this.certificateExpiresAtMs = credentials.expiresAtMs;
+    if (config.push_type === "voip" || credentials.apnsTopic.endsWith(VOIP_TOPIC)) this.takesCalls = true;
     this.fingerprint = [credentials.fingerprint, credentials.apnsTopic, this.#originOf(config.platform)].join(
       " ",
     );
   }
 
   render(push: Push): ApnsMessage | Rejected | Dropped {
-    const config = this.#config;
-    const to = deviceTokenHex(
-      push.pushkey,
-      config.convert_device_token_to_hex ? config.token_encoding : "hex",
-    );
+    const to = this.#deviceToken(push);
     if (to === undefined) return { kind: "rejected", reason: "invalid-pushkey" };
-    const isVoip = config.push_type === "voip";
-    const payloads = renderMatrix(push.content, {
-      sendBadgeCounts: config.send_badge_counts,
-      // Each VoIP push rings (apns.md 8): a count must not.
-      countsPushes: config.counts_pushes && !isVoip,
-    });
-    if ("kind" in payloads) return payloads;
-    const fitted = fitPayloads(payloads, isVoip ? MAX_VOIP_PAYLOAD_BYTES : MAX_PAYLOAD_BYTES);
-    if (fitted === undefined) return { kind: "dropped", reason: "too-large" };
-    const pushType = config.push_type ?? fitted.pushType;
-    const collapseId = collapseIdOf(push, config.collapse);
+    const pushType = this.#pushType(push);
+    const rendered = this.#renderContent(push, pushType);
+    if ("kind" in rendered) return rendered;
     return {
-      body: fitted.body,
+      body: rendered.body,
       to,
-      environment: push.environment ?? config.platform,
-      pushType,
-      priority: priorityOf(push, pushType),
-      ...(collapseId === undefined ? {} : { collapseId }),
+      environment: push.environment ?? this.#config.platform,
+      pushType: rendered.pushType,
+      priority: priorityOf(push, rendered),
+      ...(rendered.collapseId === undefined ? {} : { collapseId: rendered.collapseId }),
+      ...(push.apnsTopic === undefined ? {} : { apnsTopic: push.apnsTopic }),
+      ...(rendered.isOnce === undefined ? {} : { isOnce: rendered.isOnce }),
     };
+  }
+
+  readToken(text: string): string | undefined {
+    return deviceTokenHex(text, "auto");
+  }
+
+  /** Matrix pushkeys are written as the app is configured; the other doors have read theirs already. */
+  #deviceToken({ content, pushkey }: Push): string | undefined {
+    const { convert_device_token_to_hex: isConverted, token_encoding: encoding } = this.#config;
+    return deviceTokenHex(pushkey, content.kind === "matrix" && isConverted ? encoding : "hex");
+  }
+
+  /** The push type that is certain before there is a payload. Apple asks for voip where the topic ends in `.voip`. */
+  #pushType({ apnsTopic, content }: Push): string | undefined {
+    if (apnsTopic !== undefined) return apnsTopic.endsWith(VOIP_TOPIC) ? "voip" : undefined;
+    const { push_type: configured } = this.#config;
+    if (configured !== undefined || content.kind === "matrix") return configured;
+    return this.#credentials.apnsTopic.endsWith(VOIP_TOPIC) ? "voip" : undefined;
+  }
+
+  #renderContent(push: Push, pushType: string | undefined): Rendered | Rejected | Dropped {
+    const isVoip = pushType === "voip";
+    const maxBytes = isVoip ? MAX_VOIP_PAYLOAD_BYTES : MAX_PAYLOAD_BYTES;
+    const tooLarge: Dropped = { kind: "dropped", reason: "too-large" };
+    const { content } = push;
+    switch (content.kind) {
+      case "matrix": {
+        const { collapse, counts_pushes: countsPushes, send_badge_counts: sendBadgeCounts } = this.#config;
+        // Each VoIP push rings (apns.md 8): a count must not.
+        const payloads = renderMatrix(content, { sendBadgeCounts, countsPushes: countsPushes && !isVoip });
+        if ("kind" in payloads) return payloads;
+        const fitted = fitPayloads(payloads, maxBytes);
+        if (fitted === undefined) return tooLarge;
+        const collapseId = matrixCollapseId(content, push.dedupeOn, collapse);
+        return {
+          body: fitted.body,
+          pushType: pushType ?? fitted.pushType,
+          ...(collapseId === undefined ? {} : { collapseId }),
+        };
+      }
+      case "softphone": {
+        const body = renderSoftphone(content, maxBytes);
+        if (body === undefined) return tooLarge;
+        const { badge, isSilent, messageId } = content;
+        const fits = messageId !== undefined && COLLAPSE_ID.test(messageId);
+        return {
+          body,
+          pushType: pushType ?? (isSilent && badge === undefined ? "background" : "alert"),
+          priority: isSilent ? 5 : 10,
+          ...(fits ? { collapseId: messageId } : {}),
+          ...(isVoip ? { isOnce: true } : {}),
+        };
+      }
+      case "event": {
+        const body = renderEvent(content, maxBytes);
+        return body === undefined ? tooLarge : { body, pushType: pushType ?? "background" };
+      }
+      default:
+        return assertNever(content);
+    }
   }
 
   upstreamOf(message: Message): string {
@@ -197,11 +269,11 @@ class ApnsPushkin implements Pushkin {
     const nowMs = this.#deps.clock.now();
     const lifeEndMs =
       message.pushType === "voip" ? Math.min(push.expiresAtMs, nowMs + VOIP_LIFE_MS) : push.expiresAtMs;
-    // apns.md 2: 0 is one try now, which is all that Apple takes for push to talk.
-    const expiresAtMs = message.pushType === "pushtotalk" ? 0 : lifeEndMs;
+    // apns.md 2: 0 is one try now, which is all that Apple takes for push to talk, and all that a softphone's call is worth.
+    const expiresAtMs = message.pushType === "pushtotalk" || message.isOnce === true ? 0 : lifeEndMs;
     return {
       "apns-id": push.id,
-      "apns-topic": this.#credentials.apnsTopic,
+      "apns-topic": message.apnsTopic ?? this.#credentials.apnsTopic,
       "apns-push-type": message.pushType,
       "apns-priority": String(message.priority),
       "apns-expiration": String(Math.floor(expiresAtMs / 1_000)),
@@ -232,15 +304,19 @@ interface Sent {
   readonly verdict?: Verdict;
 }
 
-/** apns.md 2: a background push must be 5, a call 10; else as the sender has it. */
-function priorityOf(push: Push, pushType: string): number {
+/** apns.md 2: a background push must be 5, a call 10; else as its door or its sender has it. */
+function priorityOf(push: Push, { priority, pushType }: Rendered): number {
   if (pushType === "background") return 5;
   if (pushType === "voip" || pushType === "pushtotalk") return 10;
-  return push.priority === "low" ? 5 : 10;
+  return priority ?? (push.priority === "low" ? 5 : 10);
 }
 
 /** What this push replaces on the device; hashed to fit into Apple's 64 bytes. A badge replaces a badge (P2). */
-function collapseIdOf({ content, dedupeOn }: Push, collapse: ApnsOptions["collapse"]): string | undefined {
+function matrixCollapseId(
+  content: MatrixContent,
+  dedupeOn: string | undefined,
+  collapse: ApnsOptions["collapse"],
+): string | undefined {
   if (content.form === "counts") return "badge";
   const group = collapse === "room" ? content.roomId : collapse === "event" ? dedupeOn : undefined;
   return group === undefined ? undefined : createHash("sha256").update(group).digest("base64url");

@@ -73,7 +73,8 @@ export function contentTexts(content: JsonObject): readonly Field[] {
 /** The devices of one request share its content: a large one is walked through once, not once per device. */
 const knownTexts = new WeakMap<JsonObject, readonly Field[]>();
 
-function asText(value: JsonValue): string {
+/** A JSON value as the string that FCM takes. */
+export function asText(value: JsonValue): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 

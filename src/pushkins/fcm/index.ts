@@ -1,4 +1,4 @@
-import type { Dropped, Rejected, Retryable } from "../../core/outcome.ts";
+import { assertNever, type Dropped, type Rejected, type Retryable } from "../../core/outcome.ts";
 import {
   definePushkin,
   type Attempt,
@@ -13,9 +13,12 @@ import { outcomeWithoutAnswer } from "../net-outcome.ts";
 import { FcmClient, type FcmResult } from "./client.ts";
 import { FcmConfig, fcmWarnings, checkFcm, type FcmOptions } from "./config.ts";
 import { loadCredentials, type FcmCredentials } from "./credentials.ts";
+import { renderEvent } from "./event.ts";
 import { renderMatrix } from "./matrix.ts";
-import { configuredTtlSeconds, messageBody, withTtl } from "./message.ts";
+import { configuredTtlSeconds, messageBody, withTtl, type MessageContent } from "./message.ts";
 import { fcmVerdict, type Verdict } from "./outcome.ts";
+import { readRegistrationToken } from "./registration-token.ts";
+import { renderSoftphone } from "./softphone.ts";
 
 const GOOGLE = "https://fcm.googleapis.com";
 const CREDENTIALS_WAIT_MS = 30_000;
@@ -62,16 +65,38 @@ class FcmPushkin implements Pushkin {
   }
 
   render(push: Push): Message | Rejected | Dropped {
-    const config = this.#config;
     const to = push.pushkey.toWellFormed().replaceAll("\0", "");
     if (to === "") return { kind: "rejected", reason: "invalid-pushkey" };
-    const data = renderMatrix(push, push.content, {
-      sendBadgeCounts: config.send_badge_counts,
-      countsPushes: config.counts_pushes,
-      layout: config.payload_layout,
-    });
-    if ("kind" in data) return data;
-    return { body: messageBody(config.fcm_options, data, to, push.priority), to };
+    const content = this.#renderContent(push);
+    if ("kind" in content) return content;
+    return { body: messageBody(this.#config.fcm_options, content, to, push.priority), to };
+  }
+
+  readToken(text: string): string | undefined {
+    return readRegistrationToken(text);
+  }
+
+  #renderContent(push: Push): MessageContent | Rejected | Dropped {
+    const config = this.#config;
+    const { content } = push;
+    switch (content.kind) {
+      case "matrix": {
+        const data = renderMatrix(push, content, {
+          sendBadgeCounts: config.send_badge_counts,
+          countsPushes: config.counts_pushes,
+          layout: config.payload_layout,
+        });
+        return "kind" in data ? data : { data };
+      }
+      case "softphone":
+        return renderSoftphone(content) ?? { kind: "dropped", reason: "too-large" };
+      case "event": {
+        const data = renderEvent(content);
+        return data === undefined ? { kind: "dropped", reason: "too-large" } : { data };
+      }
+      default:
+        return assertNever(content);
+    }
   }
 
   upstreamOf(): string {

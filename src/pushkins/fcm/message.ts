@@ -5,6 +5,13 @@ import type { Data } from "./data.ts";
 /** fcm.md 2: 28 days. */
 const MAX_TTL_SECONDS = 2_419_200;
 
+/** What a renderer puts into a message. */
+export interface MessageContent {
+  readonly data: Data;
+  /** What Android shows by itself; absent = the app decides (fcm.md 2). */
+  readonly notification?: JsonObject;
+}
+
 /** The end of every body made here: what comes with the time of sending goes between `android`'s last field and it. */
 const END = "}}}";
 
@@ -12,12 +19,25 @@ const END = "}}}";
  * An FCM message without its time to live, as JSON (fcm.md 2, sygnal-compat 11.2): the app's `fcm_options` with the
  * push's data, token and priority. A copy each time, so that no push's priority leaks into another's (G-08).
  */
-export function messageBody(base: JsonObject, data: Data, token: string, priority: Priority): string {
+export function messageBody(
+  base: JsonObject,
+  { data, notification }: MessageContent,
+  token: string,
+  priority: Priority,
+): string {
   const { android, ...rest } = base;
   const { ttl: _configured, priority: _overruled, ...own } = isJsonObject(android) ? android : {};
   return JSON.stringify({
     message: {
       ...rest,
+      ...(notification === undefined
+        ? {}
+        : {
+            notification: {
+              ...(isJsonObject(rest["notification"]) ? rest["notification"] : {}),
+              ...notification,
+            },
+          }),
       token,
       data: Object.fromEntries(data),
       // Last, and never empty: `withTtl` relies on both.

@@ -10,6 +10,7 @@ import {
   type PushkinDeps,
 } from "../../core/pushkin.ts";
 import type { Push } from "../../core/push.ts";
+import type { JsonObject } from "../../json.ts";
 import { parseEndpoint } from "../../upstream/endpoint-url.ts";
 import { AllowedEndpoints } from "../push-service/allowed-endpoints.ts";
 import { ServiceClient } from "../push-service/client.ts";
@@ -93,6 +94,8 @@ class UnifiedPushPushkin implements Pushkin {
 
   render(push: Push): UnifiedPushMessage | Rejected | Dropped {
     const { content } = push;
+    // Its apps read the homeserver's request and nothing else (matrix-push 7.4).
+    if (content.kind !== "matrix") return { kind: "dropped", reason: "not-wanted" };
     const pushkey = push.pushkey.trim();
     const endpoint = Buffer.byteLength(pushkey) > MAX_ENDPOINT_BYTES ? undefined : parseEndpoint(pushkey);
     const keys = keysOf(content.data);
@@ -137,7 +140,7 @@ class UnifiedPushPushkin implements Pushkin {
 }
 
 /** The app's keys beside the endpoint; an app that gives none takes plain text. */
-function keysOf(data: Push["content"]["data"]): SubscriptionKeys | "malformed" | undefined {
+function keysOf(data: JsonObject): SubscriptionKeys | "malformed" | undefined {
   const { p256dh, auth } = data;
   if (p256dh === undefined && auth === undefined) return undefined;
   if (typeof p256dh !== "string" || typeof auth !== "string") return "malformed";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Dropped, Rejected } from "../../core/outcome.ts";
+import { assertNever, type Dropped, type Rejected } from "../../core/outcome.ts";
 import {
   definePushkin,
   type Attempt,
@@ -9,7 +9,7 @@ import {
   type Pushkin,
   type PushkinDeps,
 } from "../../core/pushkin.ts";
-import type { Push } from "../../core/push.ts";
+import type { Content, Push } from "../../core/push.ts";
 import { AllowedEndpoints } from "../push-service/allowed-endpoints.ts";
 import { ServiceClient } from "../push-service/client.ts";
 import { DEFAULT_PER_HOST } from "../push-service/config.ts";
@@ -19,6 +19,7 @@ import { ttlSeconds, urgencyOf, type Urgency } from "../push-service/message.ts"
 import { readVapidKey } from "../push-service/vapid-key.ts";
 import { Vapid, vapidSubject } from "../push-service/vapid.ts";
 import { checkWebPush, WebPushConfig, webPushWarnings, type WebPushOptions } from "./config.ts";
+import { renderEvent } from "./event.ts";
 import { leanPayload, renderMatrix, topicOf } from "./matrix.ts";
 import { readSubscription } from "./subscription.ts";
 
@@ -83,7 +84,8 @@ class WebPushPushkin implements Pushkin {
 
   render(push: Push): WebPushMessage | Rejected | Dropped {
     const { content } = push;
-    const subscription = readSubscription(push.pushkey, content);
+    const data = content.kind === "matrix" ? content.data : {};
+    const subscription = readSubscription(push.pushkey, data);
     if (subscription === undefined) return { kind: "rejected", reason: "invalid-pushkey" };
     const { endpoint, p256dh, auth } = subscription;
     // Case 38, unless the operator lets http through.
@@ -91,14 +93,12 @@ class WebPushPushkin implements Pushkin {
       return { kind: "rejected", reason: "invalid-pushkey" };
     }
     if (!this.#allowed.allows(endpoint)) return { kind: "dropped", reason: "endpoint-not-allowed" };
-    const body = renderMatrix(content, {
-      countsPushes: this.#config.counts_pushes,
-      maxBytes: endpoint.host.endsWith(".push.services.mozilla.com")
-        ? MOZILLA_MESSAGE_BYTES
-        : MAX_MESSAGE_BYTES,
-    });
+    const maxBytes = endpoint.host.endsWith(".push.services.mozilla.com")
+      ? MOZILLA_MESSAGE_BYTES
+      : MAX_MESSAGE_BYTES;
+    const body = this.#renderContent(content, maxBytes);
     if (typeof body !== "string") return body;
-    const webpushTopic = topicOf(content);
+    const webpushTopic = content.kind === "matrix" ? topicOf(content) : undefined;
     return {
       body,
       to: endpoint.url.href,
@@ -107,6 +107,25 @@ class WebPushPushkin implements Pushkin {
       urgency: urgencyOf(push),
       ...(webpushTopic === undefined ? {} : { webpushTopic }),
     };
+  }
+
+  /** A whole subscription as JSON text; keys beside it have no place in the other doors' requests. */
+  readToken(text: string): string | undefined {
+    return readSubscription(text, {}) === undefined ? undefined : text.trim();
+  }
+
+  #renderContent(content: Content, maxBytes: number): string | Dropped {
+    switch (content.kind) {
+      case "matrix":
+        return renderMatrix(content, { countsPushes: this.#config.counts_pushes, maxBytes });
+      case "softphone":
+        // No softphone runs in a browser's service worker: none has said what it would read.
+        return { kind: "dropped", reason: "not-wanted" };
+      case "event":
+        return renderEvent(content, maxBytes) ?? { kind: "dropped", reason: "too-large" };
+      default:
+        return assertNever(content);
+    }
   }
 
   upstreamOf(message: Message): string {

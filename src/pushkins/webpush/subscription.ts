@@ -1,4 +1,3 @@
-import type { MatrixContent } from "../../core/push.ts";
 import { isJsonObject, type JsonObject } from "../../json.ts";
 import { parseEndpoint, type Endpoint } from "../../upstream/endpoint-url.ts";
 import { readKeys, type SubscriptionKeys } from "../push-service/subscription-keys.ts";
@@ -12,11 +11,11 @@ export interface Subscription extends SubscriptionKeys {
  * The subscription of a pusher, in either style in use (matrix-push 7.3): the pushkey is the `p256dh` key with the rest
  * in `data`, or it is the whole subscription as JSON text. Undefined when it can never work (case 38).
  */
-export function readSubscription(pushkey: string, content: MatrixContent): Subscription | undefined {
+export function readSubscription(pushkey: string, data: JsonObject): Subscription | undefined {
   const fields = pushkey.trimStart().startsWith("{") ? wholeSubscription(pushkey) : undefined;
   const { endpoint, auth, p256dh } = fields ?? {
-    endpoint: content.data["endpoint"],
-    auth: content.data["auth"],
+    endpoint: data["endpoint"],
+    auth: data["auth"],
     p256dh: pushkey,
   };
   if (typeof endpoint !== "string" || typeof auth !== "string" || typeof p256dh !== "string")

@@ -1,5 +1,5 @@
 import type { RetryReason, Settled } from "../../../src/core/outcome.ts";
-import type { Push } from "../../../src/core/push.ts";
+import type { MatrixPush } from "../../../src/doors/matrix/parse.ts";
 import { answerNotify } from "../../../src/doors/matrix/answer.ts";
 
 const delivered: Settled = { kind: "delivered" };
@@ -15,7 +15,7 @@ const retryable = (reason: RetryReason, retryAfterMs?: number): Settled => ({
 /** The answer when each device, keys a, b, c …, came to this. */
 function answer(...settled: Settled[]): { status: number; body: unknown; retryAfter: string | undefined } {
   const devices = settled.map((_one, i) => ({ pushkey: "abcdef"[i] ?? "", push: i }));
-  const pushes = settled.map(() => ({}) as Push);
+  const pushes = settled.map(() => ({}) as MatrixPush);
   const { status, body, headers } = answerNotify({ pushes, devices }, settled);
   return { status, body: JSON.parse(body) as unknown, retryAfter: headers?.["Retry-After"] };
 }
@@ -37,7 +37,7 @@ describe("the answer to a notify request", () => {
       { pushkey: "shared", push: 1 },
       { pushkey: "dead", push: 2 },
     ];
-    const pushes = devices.map(() => ({}) as Push);
+    const pushes = devices.map(() => ({}) as MatrixPush);
     const { body } = answerNotify({ pushes, devices }, [delivered, rejected, rejected]);
     expect(JSON.parse(body)).toEqual({ rejected: ["dead"] });
   });
@@ -50,7 +50,7 @@ describe("the answer to a notify request", () => {
       { pushkey: "dead", push: 1 },
       { pushkey: "\ud800" },
     ];
-    const { status, body } = answerNotify({ pushes: [{} as Push, {} as Push], devices }, [
+    const { status, body } = answerNotify({ pushes: [{} as MatrixPush, {} as MatrixPush], devices }, [
       rejected,
       rejected,
     ]);
@@ -97,7 +97,7 @@ describe("the answer to a notify request", () => {
   });
 
   it("a push without an outcome is not taken for handled", () => {
-    const request = { pushes: [{} as Push], devices: [{ pushkey: "a", push: 0 }] };
+    const request = { pushes: [{} as MatrixPush], devices: [{ pushkey: "a", push: 0 }] };
     expect(answerNotify(request, []).status).toBe(502);
   });
 });

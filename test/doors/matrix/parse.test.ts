@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
-import type { MatrixContent, Push } from "../../../src/core/push.ts";
-import { parseNotify, type NotifyRequest } from "../../../src/doors/matrix/parse.ts";
+import type { MatrixContent } from "../../../src/core/push.ts";
+import { parseNotify, type MatrixPush, type NotifyRequest } from "../../../src/doors/matrix/parse.ts";
 import type { ParseContext } from "../../../src/http/door.ts";
 import { HttpError } from "../../../src/http/errors.ts";
 import type { JsonValue } from "../../../src/json.ts";
@@ -24,20 +24,20 @@ function refusal(body: unknown): string {
 const device = { app_id: "org.harbour.chat", pushkey: "key-1" };
 
 /** The one push of a notification with these fields for this device. */
-function push(fields: object, deviceFields: object = {}, with_ = context): Push {
+function push(fields: object, deviceFields: object = {}, with_ = context): MatrixPush {
   const { pushes } = understood(
     { notification: { devices: [{ ...device, ...deviceFields }], ...fields } },
     with_,
   );
   expect(pushes).toHaveLength(1);
-  return pushes[0] as Push;
+  return pushes[0] as MatrixPush;
 }
 
 function content(fields: object, deviceFields: object = {}, with_ = context): MatrixContent {
   return push(fields, deviceFields, with_).content;
 }
 
-function fixture(start: string): Push[] {
+function fixture(start: string): MatrixPush[] {
   const folder = new URL("fixtures/", import.meta.url);
   const name = readdirSync(folder).find((file) => file.startsWith(start)) ?? "";
   const text = readFileSync(new URL(name, folder), "utf8");

@@ -2,7 +2,7 @@ import { loadConfig } from "../../../src/config/load.ts";
 import { Shared, type Attempt, type Message, type Pushkin } from "../../../src/core/pushkin.ts";
 import type { Outcome } from "../../../src/core/outcome.ts";
 import type { Push } from "../../../src/core/push.ts";
-import { parseNotify } from "../../../src/doors/matrix/parse.ts";
+import { parseNotify, type MatrixPush } from "../../../src/doors/matrix/parse.ts";
 import type { Clock } from "../../../src/clock.ts";
 import { HttpError } from "../../../src/http/errors.ts";
 import type { JsonObject } from "../../../src/json.ts";
@@ -144,7 +144,7 @@ export function pushOf(
 }
 
 /** The pushes that the Matrix door makes of a notification with its devices. */
-export function pushesOf(notification: JsonObject, receivedAtMs: number = Date.now()): readonly Push[] {
+export function pushesOf(notification: JsonObject, receivedAtMs: number = Date.now()): readonly MatrixPush[] {
   const parsed = parseNotify(
     { notification },
     {

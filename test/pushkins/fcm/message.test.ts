@@ -4,7 +4,7 @@ import { configuredTtlSeconds, messageBody, withTtl } from "../../../src/pushkin
 import { push } from "../../support/builders.ts";
 import { N, pushOf, startFcm, type FcmRig } from "./fcm-fixture.ts";
 
-const data = new Map([["k", "v"]]);
+const content = { data: new Map([["k", "v"]]) };
 const parse = (body: string): unknown => JSON.parse(body);
 
 describe("a message", () => {
@@ -17,7 +17,7 @@ describe("a message", () => {
       apns: { headers: {} },
     };
     const before = structuredClone(base);
-    expect(parse(messageBody(base, data, "spqr", "high"))).toEqual({
+    expect(parse(messageBody(base, content, "spqr", "high"))).toEqual({
       message: {
         webpush: { a: "b" },
         apns: { headers: {} },
@@ -30,14 +30,18 @@ describe("a message", () => {
   });
 
   it("of an app without options has what must be there", () => {
-    expect(parse(withTtl(messageBody({}, data, "spqr", "low"), 60, undefined))).toEqual({
+    expect(parse(withTtl(messageBody({}, content, "spqr", "low"), 60, undefined))).toEqual({
       message: { data: { k: "v" }, token: "spqr", android: { priority: "normal", ttl: "60s" } },
     });
   });
 
   it("with names and values that look like its own end is still one", () => {
     const odd = new Map([['}}}"', '"}}},"ttl":"9s"}}}']]);
-    const body = withTtl(messageBody({ android: { data: { a: "}}}" } } }, odd, '}}}"', "high"), 5, undefined);
+    const body = withTtl(
+      messageBody({ android: { data: { a: "}}}" } } }, { data: odd }, '}}}"', "high"),
+      5,
+      undefined,
+    );
     expect(parse(body)).toEqual({
       message: {
         data: Object.fromEntries(odd),
@@ -48,14 +52,14 @@ describe("a message", () => {
   });
 
   it("keeps a key __proto__ as a key", () => {
-    const body = messageBody({}, new Map([["__proto__", "x"]]), "t", "high");
+    const body = messageBody({}, { data: new Map([["__proto__", "x"]]) }, "t", "high");
     expect(body).toContain('"data":{"__proto__":"x"}');
   });
 });
 
 describe("the time to live", () => {
   it("is in the message once, also when one is configured", () => {
-    const body = withTtl(messageBody({ android: { ttl: "60s" } }, data, "t", "high"), 30, 60);
+    const body = withTtl(messageBody({ android: { ttl: "60s" } }, content, "t", "high"), 30, 60);
     expect(body.match(/"ttl"/g)).toHaveLength(1);
   });
 
@@ -67,7 +71,7 @@ describe("the time to live", () => {
     ["is never negative", -5, 60, "0s"],
     ["may be configured as now or never", 86_400, 0, "0s"],
   ])("%s", (_name, remaining, configured, expected) => {
-    expect(parse(withTtl(messageBody({}, data, "t", "high"), remaining, configured))).toMatchObject({
+    expect(parse(withTtl(messageBody({}, content, "t", "high"), remaining, configured))).toMatchObject({
       message: { android: { ttl: expected } },
     });
   });

@@ -10,7 +10,8 @@ import {
   type Pushkin,
   type PushkinDeps,
 } from "../../../src/core/pushkin.ts";
-import type { Push } from "../../../src/core/push.ts";
+import type { MatrixContent, Push } from "../../../src/core/push.ts";
+import type { JsonObject } from "../../../src/json.ts";
 import { silentLog } from "../../../src/log.ts";
 import { unifiedpush } from "../../../src/pushkins/unifiedpush/index.ts";
 import { webpush } from "../../../src/pushkins/webpush/index.ts";
@@ -166,8 +167,8 @@ export const startUnifiedPush = (
 /** A push for a subscription, in Sygnal's style: the pushkey is the key, the rest is in `data`. */
 export function pushTo(
   { endpoint, keys }: Pick<SimulatedSubscription, "endpoint" | "keys">,
-  overrides: Partial<Push> = {},
-  data: Push["content"]["data"] = {},
+  overrides: Partial<Push> & { readonly content?: MatrixContent } = {},
+  data: JsonObject = {},
 ): Push {
   const content = overrides.content ?? matrixContent();
   const nowMs = Date.now();
@@ -183,7 +184,7 @@ export function pushTo(
 /** A push for a UnifiedPush endpoint. */
 export function pushToEndpoint(
   { endpoint, keys }: Pick<SimulatedEndpoint, "endpoint" | "keys">,
-  overrides: Partial<Push> = {},
+  overrides: Partial<Push> & { readonly content?: MatrixContent } = {},
 ): Push {
   const content = overrides.content ?? matrixContent();
   const nowMs = Date.now();

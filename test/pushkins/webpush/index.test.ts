@@ -134,7 +134,7 @@ describe("a push to a browser", () => {
     expect(events).toEqual(["$2", "$3"]);
   });
 
-  it.each<[string, Partial<Push>, string]>([
+  it.each<[string, Parameters<typeof pushTo>[1], string]>([
     ["high for a message", {}, "high"],
     ["high for a call", { urgency: "call" }, "high"],
     ["low for low priority", { priority: "low" }, "low"],

@@ -1,0 +1,15 @@
+import type { EventContent } from "../../core/push.ts";
+import { eventFields, eventText } from "../event-fields.ts";
+import { fitText } from "../fit-text.ts";
+import { jsonCost } from "../truncate.ts";
+
+/** A push event as the payload for APNs (registry.md, push events); undefined when it is too large. */
+export function renderEvent(content: EventContent, maxBytes: number): string | undefined {
+  const build = (text: string | undefined): string =>
+    JSON.stringify({ aps: { "content-available": 1 }, ...eventFields(content, text) });
+  return fitText(eventText(content), build, (body) => Buffer.byteLength(body), {
+    maxBytes,
+    copies: 1,
+    cost: jsonCost,
+  });
+}
