@@ -1,0 +1,152 @@
+/**
+ * `npm run bench`: the gateway beside the reference relay, turn by turn in one run, against the same upstreams and with
+ * the same callers, each in a process of their own.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { BadMeasurement, measure, medianOf, type Measurement } from "./measure.ts";
+import { MeasuredProcess } from "./measured-process.ts";
+import { machine, speedPlot, speedTable, writeResult, type Row } from "./report.ts";
+import { scenarios, titleOf, type Scenario } from "./scenarios.ts";
+import { gatewaySubject, referenceRelay, type RunningSubject, type Subject } from "./subjects.ts";
+import { startUpstreams, type UpstreamKind } from "./upstreams.ts";
+
+interface BenchFlags {
+  readonly quick?: true;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly upstream: UpstreamKind;
+  readonly only?: string;
+  readonly profile?: string;
+  readonly write?: true;
+}
+
+const print = (line = ""): void => void process.stdout.write(`${line}\n`);
+
+/** Every scenario, `rounds` times, the subjects in turn: A B A B. Prints and returns the medians. */
+export async function runBench(
+  subjects: readonly Subject[],
+  flags: Omit<BenchFlags, "profile" | "write">,
+): Promise<readonly Row[]> {
+  const directory = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
+  const processes: MeasuredProcess[] = [];
+  try {
+    const upstreams = await startUpstreams(directory, flags.upstream);
+    processes.push(upstreams.process);
+    const load = new MeasuredProcess(fileURLToPath(new URL("load-child.ts", import.meta.url)), [], {
+      logFile: `${directory}/load.log`,
+    });
+    processes.push(load);
+    await load.message();
+    const running: RunningSubject[] = [];
+    for (const subject of subjects) {
+      const one = await subject.start(upstreams.addresses, directory);
+      processes.push(one.process);
+      running.push(one);
+    }
+    const rows: Row[] = [];
+    const chosen = scenarios(flags.quick === true).filter((scenario) =>
+      titleOf(scenario).includes(flags.only ?? ""),
+    );
+    for (const scenario of chosen) {
+      await upstreams.setLatency(scenario.latencyMs);
+      const rounds = new Map<string, Measurement[]>(running.map(({ name }) => [name, []]));
+      const turn = async (subject: RunningSubject, durationMs: number): Promise<Measurement> =>
+        measure({ subject, scenario, upstreams, load, durationMs });
+      for (const subject of running) await turn(subject, Math.min(3000, flags.seconds * 1000));
+      for (let round = 0; round < flags.rounds; round += 1) {
+        for (const subject of running) {
+          const measured = await turn(subject, flags.seconds * 1000);
+          rounds.get(subject.name)?.push(measured);
+        }
+      }
+      const row: Row = {
+        scenario,
+        medians: new Map([...rounds].map(([name, each]) => [name, medianOf(each)])),
+      };
+      rows.push(row);
+      printRow(scenario, row, rounds);
+    }
+    return rows;
+  } finally {
+    for (const process of processes.reverse()) await process.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function printRow(scenario: Scenario, row: Row, rounds: ReadonlyMap<string, readonly Measurement[]>): void {
+  print(titleOf(scenario));
+  for (const [name, figures] of row.medians) {
+    const base = row.medians.get(referenceRelay.name)?.pushesPerCpuSecond;
+    const each = (rounds.get(name) ?? []).map(({ pushesPerCpuSecond }) => Math.round(pushesPerCpuSecond));
+    const { addedMs } = figures;
+    const latency = [addedMs.p50, addedMs.p99, addedMs.p999].map((ms) => ms.toFixed(2)).join(" / ");
+    print(
+      `  ${name.padEnd(18)} ${String(Math.round(figures.pushesPerCpuSecond)).padStart(7)} pushes/CPU-s` +
+        `${base === undefined ? "" : `  ${(figures.pushesPerCpuSecond / base).toFixed(2)}`}` +
+        `  added p50/p99/p99.9 ${latency} ms  RSS ${figures.rssMiB.toFixed(0)} MiB` +
+        `  ${((figures.allocatedBytesPerPush ?? 0) / 1024).toFixed(1)} KiB/push` +
+        `  core ${(100 * figures.cpuShare).toFixed(0)} %  [${each.join(" ")}]`,
+    );
+  }
+}
+
+/** Tables and plots, one for each upstream. */
+function writeResults(rows: readonly Row[], flags: BenchFlags): void {
+  const parts = [`${machine()}; median of ${flags.rounds} rounds of ${flags.seconds} s each, in turn.\n`];
+  for (const upstream of new Set(rows.map(({ scenario }) => scenario.upstream))) {
+    const own = rows.filter(({ scenario }) => scenario.upstream === upstream);
+    const name = `speed-${upstream.toLowerCase().replaceAll(/\W+/g, "-")}.svg`;
+    writeResult(name, speedPlot(`${upstream}: pushes per CPU-second`, own));
+    parts.push(`## ${upstream}\n`, speedTable(own, referenceRelay.name), `![${upstream}](${name})\n`);
+  }
+  writeResult("speed.md", parts.join("\n"));
+  print("written: bench/results/speed.md and its plots");
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 3600)) throw new InvalidArgumentError("a number above 0.");
+  return value;
+}
+
+async function main(flags: BenchFlags): Promise<void> {
+  const profile =
+    flags.profile === undefined
+      ? {}
+      : { nodeArgs: ["--cpu-prof", "--cpu-prof-dir", flags.profile, "--cpu-prof-interval", "200"] };
+  try {
+    print(machine());
+    const rows = await runBench([referenceRelay, gatewaySubject(profile)], flags);
+    if (flags.write === true) writeResults(rows, flags);
+  } catch (error) {
+    if (!(error instanceof BadMeasurement)) throw error;
+    process.stderr.write(`not a measurement of its subject: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.main) {
+  await new Command("bench")
+    .description("the gateway beside the reference relay: pushes per CPU-second, added latency, memory")
+    .option("--quick", "a look: APNs and FCM, 20 callers, no upstream latency")
+    .option("--rounds <count>", "stretches of load for each relay and scenario", positive, 5)
+    .option("--seconds <seconds>", "length of a stretch", positive, 3)
+    .option("--only <text>", "only scenarios whose title holds this, such as 'APNs, 20 callers, 0 ms'")
+    .addOption(
+      new Option("--upstream <kind>", "lean: answers all alike; sim: the simulators")
+        .choices(["lean", "sim"])
+        .default("lean"),
+    )
+    .option("--profile <directory>", "write a CPU profile of the gateway there")
+    .option("--write", "write tables and plots into bench/results/")
+    .addHelpText(
+      "after",
+      "\nMeasures dist/. Exits 1 when a figure would say something about another process than the relay's.",
+    )
+    .action(main)
+    .parseAsync();
+}
