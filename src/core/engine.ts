@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import type { KnownApp, OutboxCaps, Store } from "../store/store.ts";
 import { storeAlarm } from "./alarms.ts";
 import type { App, AppDirectory } from "./app.ts";
+import { Audience } from "./audience.ts";
 import { Attempter } from "./attempter.ts";
 import { DedupeMemory } from "./dedupe.ts";
 import { Digests } from "./digest.ts";
@@ -13,6 +14,7 @@ import { Leases } from "./leases.ts";
 import type { Observer } from "./observer.ts";
 import { OutboxIntake } from "./outbox-intake.ts";
 import { OutboxWorker } from "./outbox-worker.ts";
+import { Registrations } from "./registrations.ts";
 import { RejectionMemory } from "./rejections.ts";
 import { ServedApps } from "./served-apps.ts";
 import { UpstreamHealths } from "./upstream-health.ts";
@@ -31,12 +33,16 @@ export interface EngineOptions {
   readonly keepRejectionsMs: number;
   readonly dedupeForMs: number;
   readonly caps: OutboxCaps;
+  /** Registered devices in all; absent = a million. */
+  readonly maxDevices?: number;
 }
 
 /** The core put together: the dispatcher for the doors, and behind it the worker over what was promised. */
 export interface Engine {
   readonly dispatcher: Dispatcher;
   readonly directory: AppDirectory;
+  readonly audience: Audience;
+  readonly registrations: Registrations;
   start(): Promise<void>;
   /** Takes no new attempts, waits for those under way until the signal aborts, keeps what must be kept. */
   stop(signal: AbortSignal): Promise<void>;
@@ -48,7 +54,7 @@ export function createEngine(options: EngineOptions): Engine {
   const served = new ServedApps(options.apps, options.known, clock);
   const healths = new UpstreamHealths(clock, random);
   const attempter = new Attempter({ clock, log, observer, healths });
-  const rejections = new RejectionMemory(store.rejections, clock, options.keepRejectionsMs);
+  const rejections = new RejectionMemory(store, clock, options.keepRejectionsMs);
   const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs);
   const latest = new LatestBySlot();
   let worker: OutboxWorker | undefined;
@@ -74,11 +80,12 @@ export function createEngine(options: EngineOptions): Engine {
       random,
     });
   }
+  const digests = new Digests(store.installationKey);
   const dispatcher = new CoreDispatcher({
     apps: served,
     rejections,
     dedupe,
-    digests: new Digests(store.installationKey),
+    digests,
     attempter,
     ...(intake === undefined ? {} : { intake }),
     latest,
@@ -90,6 +97,15 @@ export function createEngine(options: EngineOptions): Engine {
   return {
     dispatcher,
     directory: { find: (appId) => served.find(appId)?.pushkin },
+    audience: new Audience(store.devices, (appId) => served.find(appId) !== undefined),
+    registrations: new Registrations({
+      devices: store.devices,
+      rejections,
+      apps: served,
+      digests,
+      clock,
+      maxDevices: options.maxDevices ?? 1_000_000,
+    }),
     async start() {
       await worker?.start();
     },

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { Digest, Rejections, Verdict } from "../store/store.ts";
+import type { Devices, Digest, Rejections, Verdict } from "../store/store.ts";
 import { orUnknown } from "./lookup.ts";
 import type { Rejected } from "./outcome.ts";
 import type { PushFacts } from "./push.ts";
@@ -13,11 +13,17 @@ export type Memory = "none" | "dead" | "registered-since";
 /** Dead pushkeys: asked before sending, written after a verdict; one registered again since is alive (D7). */
 export class RejectionMemory {
   readonly #store: Rejections;
+  readonly #devices: Pick<Devices, "removeRejected">;
   readonly #clock: Clock;
   readonly #keepMs: number;
 
-  constructor(store: Rejections, clock: Clock, keepMs: number) {
-    this.#store = store;
+  constructor(
+    store: { readonly rejections: Rejections; readonly devices: Pick<Devices, "removeRejected"> },
+    clock: Clock,
+    keepMs: number,
+  ) {
+    this.#store = store.rejections;
+    this.#devices = store.devices;
     this.#clock = clock;
     this.#keepMs = keepMs;
   }
@@ -30,17 +36,21 @@ export class RejectionMemory {
     return orUnknown(found, undefined).then((verdict) => compare(verdict, push));
   }
 
-  /** Remembers an upstream's verdict. What this gateway can tell by itself it need not remember. */
+  /**
+   * Remembers an upstream's verdict, and takes the token from the registry. What this gateway can tell by itself it
+   * need not remember.
+   */
   async remember(app: string, device: Digest, push: PushFacts, outcome: Rejected): Promise<void> {
     if (outcome.reason === "known-dead" || outcome.reason === "invalid-pushkey") return;
     if (outcome.reason === "unknown-app") return;
     const now = this.#clock.now();
     const keepMs =
       push.pushkeyTsMs === undefined ? Math.min(this.#keepMs, KEEP_WITHOUT_TIMESTAMP_MS) : this.#keepMs;
-    await this.#store.put(app, device, {
-      sinceMs: Math.min(outcome.sinceMs ?? now, now),
-      keepUntilMs: now + keepMs,
-    });
+    const sinceMs = Math.min(outcome.sinceMs ?? now, now);
+    await Promise.all([
+      this.#store.put(app, device, { sinceMs, keepUntilMs: now + keepMs }),
+      this.#devices.removeRejected(device, sinceMs),
+    ]);
   }
 
   /** The upstream took a push for it: it is alive. */

@@ -35,6 +35,7 @@ export function retryAfterSeconds(retryAfterMs: number): string {
 export function errorAnswer(error: HttpError): Answer {
   const headers: Record<string, string> = {};
   if (error.allow !== undefined) headers["Allow"] = error.allow;
+  if (error.challenge !== undefined) headers["WWW-Authenticate"] = error.challenge;
   if (error.retryAfterMs !== undefined) headers["Retry-After"] = retryAfterSeconds(error.retryAfterMs);
   const body: Record<string, JsonValue> = { errcode: error.errcode, error: error.message };
   if (error.status === 429 && error.retryAfterMs !== undefined) {

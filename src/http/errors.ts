@@ -25,6 +25,11 @@ const table = {
   },
   "too-many-devices": { status: 400, errcode: "M_TOO_LARGE", sentence: "Too many devices in one request." },
   "bad-request": { status: 400, errcode: "M_UNKNOWN", sentence: "The request is not valid HTTP." },
+  unauthorized: {
+    status: 401,
+    errcode: "M_UNAUTHORIZED",
+    sentence: "The credentials are missing or wrong.",
+  },
   "unknown-path": { status: 404, errcode: "M_UNRECOGNIZED", sentence: "Nothing is served here." },
   "wrong-method": { status: 405, errcode: "M_UNRECOGNIZED", sentence: "This method is not served here." },
   "too-slow": { status: 408, errcode: "M_UNKNOWN", sentence: "The request did not end in time." },
@@ -54,10 +59,12 @@ export class HttpError extends Error {
   readonly retryAfterMs?: number;
   /** With 405: the methods that are served. */
   readonly allow?: string;
+  /** With 401: the schemes that are taken, as `WWW-Authenticate` has them. */
+  readonly challenge?: string;
 
   constructor(
     code: HttpErrorCode,
-    options: { readonly retryAfterMs?: number; readonly allow?: string } = {},
+    options: { readonly retryAfterMs?: number; readonly allow?: string; readonly challenge?: string } = {},
   ) {
     super(table[code].sentence);
     this.name = "HttpError";
@@ -66,5 +73,6 @@ export class HttpError extends Error {
     this.errcode = table[code].errcode;
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
     if (options.allow !== undefined) this.allow = options.allow;
+    if (options.challenge !== undefined) this.challenge = options.challenge;
   }
 }

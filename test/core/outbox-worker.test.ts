@@ -129,6 +129,23 @@ describe("OutboxWorker", () => {
     await world.engine.stop(AbortSignal.timeout(1_000));
   });
 
+  it("takes a token that was rejected from the registry", async () => {
+    const world = setUp(() => ({ kind: "rejected", reason: "unregistered", answer: { status: 410 } }));
+    const devices = (["dead", "alive"] as const).map((pushkey, n) => ({
+      kind: "registry" as const,
+      appId: "app",
+      pushkey,
+      device: n === 0 ? world.entry().device : "a".repeat(64),
+    }));
+    const report = { owner: "alice", nowMs: NOON - 1, devices, mayTakeSelector: false, maxPerOwner: 9 };
+    await world.store.devices.report(report);
+    await world.put(world.entry({ device: devices[0]?.device ?? "" }));
+    await world.engine.start();
+    await world.pass(500);
+    expect((await world.store.devices.ofOwner("alice")).map(({ pushkey }) => pushkey)).toEqual(["alive"]);
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
+
   it("takes the freshest first", async () => {
     const world = setUp(() => delivered);
     const entries = [1, 3, 2].map((age) => world.entry({ receivedAtMs: NOON + age }));
