@@ -33,7 +33,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // What Web Push services and UnifiedPush servers have in common; no pushkin of its own.
   [
     "pushkins/push-service/",
-    `./ pushkins/app-options.ts pushkins/truncate.ts core/ upstream/ ${sectionParts} ${leaves}`,
+    `./ pushkins/app-options.ts pushkins/diagnose-upstream.ts pushkins/truncate.ts core/ upstream/ ${sectionParts} ${leaves}`,
   ],
   [
     "pushkins/webpush/config.ts pushkins/unifiedpush/config.ts",

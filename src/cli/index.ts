@@ -3,6 +3,7 @@ import { pushkinTypes } from "../pushkins/index.ts";
 import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { sendCommand } from "./send.ts";
 import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
@@ -15,6 +16,7 @@ export function program(): Command {
     .version(version)
     .addCommand(serveCommand(), { isDefault: true })
     .addCommand(checkCommand(pushkinTypes))
+    .addCommand(doctorCommand(pushkinTypes))
     .addCommand(sendCommand())
     .addCommand(vapidCommand())
     .addCommand(simCommand())

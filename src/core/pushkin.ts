@@ -1,6 +1,7 @@
 import type { Static, TObject } from "@sinclair/typebox";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { Diagnosis } from "./diagnosis.ts";
 import type { Dropped, Outcome, Rejected } from "./outcome.ts";
 import type { Push, PushFacts } from "./push.ts";
 
@@ -124,6 +125,12 @@ export interface PushkinType<Schema extends TObject = TObject> {
   check(config: Static<Schema>): Promise<readonly string[]>;
   /** What works but surprises, in the same form; for a configuration that `check` found no fault with. */
   warnings?(config: Static<Schema>): readonly string[];
+  /**
+   * Looks, live, whether pushes of such an app would arrive: a line for each thing that is looked at, in the order in
+   * which they depend on each other. Sends nothing that a user could see; ends within a minute; rejects only for what
+   * `check` would have found. For `signalbox doctor`, never while pushes go out.
+   */
+  diagnose?(name: string, config: Static<Schema>, deps: PushkinDeps): Promise<readonly Diagnosis[]>;
   create(name: string, config: Static<Schema>, deps: PushkinDeps): Promise<Pushkin>;
 }
 

@@ -70,6 +70,9 @@ export interface ApnsConnectionState {
   ready: boolean;
 }
 
+/** No device has it, whatever else is let in: who asks about it wants to know whether he is let in himself. */
+const IMPOSSIBLE_TOKEN = "0".repeat(64);
+
 type Refusal = { readonly reason: ApnsReason; readonly timestamp?: number };
 
 /** A running simulation of APNs, one environment. */
@@ -233,6 +236,7 @@ export class ApnsSimulator {
   }
 
   #judgeDevice(token: string, topic: string): Refusal | undefined {
+    if (token === IMPOSSIBLE_TOKEN) return { reason: "BadDeviceToken" };
     const device = this.#devices.get(token);
     if (device === undefined) {
       if (this.#options.strictTokens === true) return { reason: "BadDeviceToken" };

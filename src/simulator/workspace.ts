@@ -77,7 +77,7 @@ export async function writeWorkspace(simulators: Simulators, directory: string):
   await writeFile(files.apnsCertificate, certificate.certPem + certificate.keyPem, secret);
   const account = credentials.serviceAccount(fcm.tokenUri);
   await writeFile(files.serviceAccount, `${JSON.stringify(account, null, 2)}\n`, secret);
-  await writeFile(files.config, stringify(config, { lineWidth: 0, version: "1.1" }));
+  await writeFile(files.config, stringify(config, { lineWidth: 0, version: "1.1" }), secret);
   return files;
 }
 

@@ -57,6 +57,32 @@ export async function preparePostgres(
   }
 }
 
+/**
+ * Connects, looks and leaves: nothing is made or changed.
+ * @throws StoreError with a sentence for the operator; no password is in it
+ */
+export async function lookAtPostgres(
+  server: PostgresServer,
+  timeouts: PostgresTimeouts,
+): Promise<{ readonly warnings: readonly string[]; readonly schema: number }> {
+  const client = new pg.Client(clientConfig(server, timeouts));
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    await prepareSession(client, timeouts);
+    const warnings = await checkServer(client);
+    const { rows } = await client.query<{ found: boolean }>(
+      "SELECT to_regclass('signalbox_meta') IS NOT NULL AS found",
+    );
+    const schema = rows[0]?.found === true ? await readSchema(client) : 0;
+    await client.end();
+    return { warnings, schema };
+  } catch (error) {
+    destroyClient(client);
+    throw storeErrorOf(error, `cannot look at the database at ${server.label}`);
+  }
+}
+
 async function checkServer(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ version: number; encoding: string; fsync: string; writes: string }>(
     `SELECT current_setting('server_version_num')::int AS version,

@@ -16,7 +16,8 @@ const passing: ReadonlySet<number> = new Set([3, 5, 6, 7, 8, 9, 10, 14, 15, 23])
 
 /** The primary result code; undefined when the error is not SQLite's. */
 function primaryCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
+  // By shape and not by class: errors come from other realms too.
+  if (typeof error !== "object" || error === null || !("errcode" in error)) return undefined;
   return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
 }
 

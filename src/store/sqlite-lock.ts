@@ -26,6 +26,23 @@ export function lockInstance(databaseFile: string): () => void {
   return () => held.close();
 }
 
+/** Whether an instance holds the file just now. Makes no file. Throws when the lock cannot be looked at. */
+export function isInstanceLocked(databaseFile: string): boolean {
+  const file = `${databaseFile}-lock`;
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) return false;
+  const lock = new DatabaseSync(file, { timeout: 0, readOnly: true });
+  try {
+    // A holder's lock is exclusive, so even reading is refused while it is there.
+    lock.exec("SELECT 1 FROM sqlite_schema");
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw error;
+  } finally {
+    lock.close();
+  }
+}
+
 /**
  * Makes an empty file that only its owner may read, or tightens the one that is there, as far as it is ours to tighten.
  * SQLite gives the database's mode to its -wal and -shm.

@@ -98,6 +98,19 @@ export function apnsWarnings(config: ApnsOptions): readonly string[] {
   return warnings;
 }
 
+const PRODUCTION = "https://api.push.apple.com";
+const SANDBOX = "https://api.sandbox.push.apple.com";
+
+/**
+ * The base URL for one of Apple's environments: `endpoint` stands for both, `sandbox_endpoint` for the one (design,
+ * Settled points).
+ */
+export function apnsOrigin(config: ApnsOptions, environment: "production" | "sandbox"): string {
+  const { endpoint, sandbox_endpoint: sandboxEndpoint } = config;
+  if (environment === "sandbox") return sandboxEndpoint ?? endpoint ?? SANDBOX;
+  return endpoint ?? PRODUCTION;
+}
+
 /** The `UID` of a certificate's subject, which is its topic; undefined when it has none (sygnal-compat 4.1). */
 export function certificateTopic(certificate: X509Certificate): string | undefined {
   const lines = certificate.subject.split("\n");

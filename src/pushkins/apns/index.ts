@@ -11,17 +11,16 @@ import {
 import type { MatrixContent, Push } from "../../core/push.ts";
 import { outcomeWithoutAnswer } from "../net-outcome.ts";
 import { ApnsClient, type ApnsResult } from "./client.ts";
-import { ApnsConfig, apnsWarnings, checkApns, type ApnsOptions } from "./config.ts";
+import { ApnsConfig, apnsOrigin, apnsWarnings, checkApns, type ApnsOptions } from "./config.ts";
 import { loadCredentials, type ApnsCredentials } from "./credentials.ts";
 import { deviceTokenHex } from "./device-token.ts";
+import { diagnoseApns } from "./diagnose.ts";
 import { renderEvent } from "./event.ts";
 import { renderMatrix } from "./matrix.ts";
 import { apnsVerdict, type Reaction, type Verdict } from "./outcome.ts";
 import { fitPayloads, leanPayload, MAX_PAYLOAD_BYTES, MAX_VOIP_PAYLOAD_BYTES } from "./payload.ts";
 import { renderSoftphone } from "./softphone.ts";
 
-const PRODUCTION = "https://api.push.apple.com";
-const SANDBOX = "https://api.sandbox.push.apple.com";
 /** A ring is worthless after that, however long its door would wait (apns.md 8, G-22). */
 const VOIP_LIFE_MS = 30_000;
 /** The whole of an attempt, an immediate repeat included (reliability.md 1.3). */
@@ -61,6 +60,7 @@ export const apns = definePushkin({
   config: ApnsConfig,
   check: checkApns,
   warnings: apnsWarnings,
+  diagnose: diagnoseApns,
   create: async (name, config, deps) =>
     new ApnsPushkin(name, config, await loadCredentials(config, deps), deps),
 });
@@ -86,9 +86,11 @@ class ApnsPushkin implements Pushkin {
     this.#deps = deps;
     if (credentials.expiresAtMs !== undefined) this.certificateExpiresAtMs = credentials.expiresAtMs;
     if (config.push_type === "voip" || credentials.apnsTopic.endsWith(VOIP_TOPIC)) this.takesCalls = true;
-    this.fingerprint = [credentials.fingerprint, credentials.apnsTopic, this.#originOf(config.platform)].join(
-      " ",
-    );
+    this.fingerprint = [
+      credentials.fingerprint,
+      credentials.apnsTopic,
+      apnsOrigin(config, config.platform),
+    ].join(" ");
   }
 
   render(push: Push): ApnsMessage | Rejected | Dropped {
@@ -170,7 +172,7 @@ class ApnsPushkin implements Pushkin {
   }
 
   upstreamOf(message: Message): string {
-    return new URL(this.#originOf((message as ApnsMessage).environment)).host;
+    return new URL(apnsOrigin(this.#config, (message as ApnsMessage).environment)).host;
   }
 
   async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
@@ -284,17 +286,10 @@ class ApnsPushkin implements Pushkin {
   #client(environment: Environment): ApnsClient {
     let client = this.#clients.get(environment);
     if (client === undefined) {
-      client = new ApnsClient(new URL(this.#originOf(environment)), this.#credentials, this.#deps);
+      client = new ApnsClient(new URL(apnsOrigin(this.#config, environment)), this.#credentials, this.#deps);
       this.#clients.set(environment, client);
     }
     return client;
-  }
-
-  /** `endpoint` stands for both environments, `sandbox_endpoint` for the one (design, Settled points). */
-  #originOf(environment: Environment): string {
-    const { endpoint, sandbox_endpoint: sandboxEndpoint } = this.#config;
-    if (environment === "sandbox") return sandboxEndpoint ?? endpoint ?? SANDBOX;
-    return endpoint ?? PRODUCTION;
   }
 }
 

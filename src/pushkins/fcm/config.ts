@@ -47,6 +47,11 @@ export const FcmConfig = Type.Object(
 
 export type FcmOptions = Static<typeof FcmConfig>;
 
+/** The base URL of FCM. */
+export function fcmOrigin(config: FcmOptions): string {
+  return config.endpoint ?? "https://fcm.googleapis.com";
+}
+
 const LEGACY =
   "Google began to switch the legacy FCM API off on 2024-07-22 and nothing can be sent through it; write " +
   "`api_version: v1` with `project_id` and `service_account_file` instead of `api_key`";

@@ -11,8 +11,9 @@ import type { Push } from "../../core/push.ts";
 import { TokenError } from "../../upstream/cached-token.ts";
 import { outcomeWithoutAnswer } from "../net-outcome.ts";
 import { FcmClient, type FcmResult } from "./client.ts";
-import { FcmConfig, fcmWarnings, checkFcm, type FcmOptions } from "./config.ts";
+import { checkFcm, FcmConfig, fcmOrigin, fcmWarnings, type FcmOptions } from "./config.ts";
 import { loadCredentials, type FcmCredentials } from "./credentials.ts";
+import { diagnoseFcm } from "./diagnose.ts";
 import { renderEvent } from "./event.ts";
 import { renderMatrix } from "./matrix.ts";
 import { configuredTtlSeconds, messageBody, withTtl, type MessageContent } from "./message.ts";
@@ -20,7 +21,6 @@ import { fcmVerdict, type Verdict } from "./outcome.ts";
 import { readRegistrationToken } from "./registration-token.ts";
 import { renderSoftphone } from "./softphone.ts";
 
-const GOOGLE = "https://fcm.googleapis.com";
 const CREDENTIALS_WAIT_MS = 30_000;
 
 /** Firebase Cloud Messaging (fcm.md). */
@@ -29,6 +29,7 @@ export const fcm = definePushkin({
   config: FcmConfig,
   check: checkFcm,
   warnings: fcmWarnings,
+  diagnose: diagnoseFcm,
   create: async (name, config, deps) =>
     new FcmPushkin(name, config, await loadCredentials(config, deps), deps),
 });
@@ -51,7 +52,7 @@ class FcmPushkin implements Pushkin {
     this.#credentials = credentials;
     this.#deps = deps;
     this.#ttlSeconds = configuredTtlSeconds(config.fcm_options);
-    const origin = new URL(config.endpoint ?? GOOGLE);
+    const origin = new URL(fcmOrigin(config));
     const projectId = config.project_id ?? "";
     this.#host = origin.host;
     this.fingerprint = [credentials.fingerprint, projectId, origin.origin].join(" ");

@@ -1,5 +1,5 @@
 import type { Outcome, RejectReason, UpstreamAnswer } from "../../core/outcome.ts";
-import { isJsonObject, type JsonObject } from "../../json.ts";
+import { parseFcmError, parseObject, type FcmError } from "./error.ts";
 
 /** What the driver does beside reporting the outcome (fcm.md 4). */
 export type Reaction =
@@ -27,14 +27,6 @@ const MIN_WAIT_MS = 10_000;
 const QUOTA_WAIT_MS = 60_000;
 const CREDENTIALS_WAIT_MS = 30_000;
 
-/** The error of fcm.md 4: `details[]` first, then `error.status`; a body may be HTML or empty. */
-interface FcmError {
-  readonly status?: string;
-  readonly errorCode?: string;
-  readonly message: string;
-  readonly violations: readonly string[];
-}
-
 /** What an answer of FCM comes to (fcm.md 4). Only UNREGISTERED and what names the token ever rejects. */
 export function fcmVerdict(answer: FcmAnswer): Verdict {
   const { status } = answer;
@@ -46,7 +38,7 @@ export function fcmVerdict(answer: FcmAnswer): Verdict {
       answer: { status },
     });
   }
-  const error = parseError(answer.body);
+  const error = parseFcmError(answer.body);
   const reason = error.errorCode ?? error.status;
   const said: UpstreamAnswer = reason === undefined ? { status } : { status, reason };
   if (status === 404 && error.errorCode === "UNREGISTERED") return reject("unregistered", said, false);
@@ -109,50 +101,4 @@ function later(
 ): Verdict {
   const waitMs = Math.max(MIN_WAIT_MS, retryAfterMs);
   return done({ kind: "retryable", reason, retryAfterMs: waitMs, answer: said });
-}
-
-function parseError(body: string): FcmError {
-  const error = parseObject(body)?.["error"];
-  if (!isJsonObject(error)) return { message: "", violations: [] };
-  const details = Array.isArray(error["details"])
-    ? (error["details"] as readonly unknown[]).filter(isJsonObject)
-    : [];
-  const errorCode = codeWord(
-    details.find((detail) => hasType(detail, "google.firebase.fcm.v1.FcmError"))?.["errorCode"],
-  );
-  const status = codeWord(error["status"]);
-  return {
-    ...(status === undefined ? {} : { status }),
-    ...(errorCode === undefined ? {} : { errorCode }),
-    message: typeof error["message"] === "string" ? error["message"] : "",
-    violations: details.filter((detail) => hasType(detail, "google.rpc.BadRequest")).flatMap(violatedFields),
-  };
-}
-
-function hasType(detail: JsonObject, type: string): boolean {
-  const name = detail["@type"];
-  return typeof name === "string" && name.endsWith(type);
-}
-
-function violatedFields(badRequest: JsonObject): readonly string[] {
-  const violations = badRequest["fieldViolations"];
-  if (!Array.isArray(violations)) return [];
-  return (violations as readonly unknown[]).filter(isJsonObject).flatMap((violation) => {
-    const field = violation["field"];
-    return typeof field === "string" ? [field] : [];
-  });
-}
-
-/** Google's codes are words in capitals; anything else does not get into a log. */
-function codeWord(value: unknown): string | undefined {
-  return typeof value === "string" && /^[A-Z_]{1,64}$/.test(value) ? value : undefined;
-}
-
-function parseObject(body: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(body);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

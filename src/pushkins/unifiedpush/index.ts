@@ -27,6 +27,7 @@ import {
   unifiedPushWarnings,
   type UnifiedPushOptions,
 } from "./config.ts";
+import { diagnoseUnifiedPush } from "./diagnose.ts";
 import { leanMessage, renderMatrix } from "./matrix.ts";
 
 /** webpush.md 6. */
@@ -46,6 +47,7 @@ export const unifiedpush = definePushkin({
   config: UnifiedPushConfig,
   check: checkUnifiedPush,
   warnings: unifiedPushWarnings,
+  diagnose: diagnoseUnifiedPush,
   create: async (name, config, deps) => {
     const ca = config.ca_file === undefined ? undefined : await readFile(config.ca_file, "utf8");
     return new UnifiedPushPushkin(name, config, { vapid: await loadVapid(config, deps), ca, deps });

@@ -19,6 +19,7 @@ import { ttlSeconds, urgencyOf, type Urgency } from "../push-service/message.ts"
 import { readVapidKey } from "../push-service/vapid-key.ts";
 import { Vapid, vapidSubject } from "../push-service/vapid.ts";
 import { checkWebPush, WebPushConfig, webPushWarnings, type WebPushOptions } from "./config.ts";
+import { diagnoseWebPush } from "./diagnose.ts";
 import { renderEvent } from "./event.ts";
 import { leanPayload, renderMatrix, topicOf } from "./matrix.ts";
 import { readSubscription } from "./subscription.ts";
@@ -40,6 +41,7 @@ export const webpush = definePushkin({
   config: WebPushConfig,
   check: checkWebPush,
   warnings: webPushWarnings,
+  diagnose: diagnoseWebPush,
   create: async (name, config, deps) => {
     const key = await readVapidKey(config.vapid_private_key);
     if ("problem" in key) throw new Error(`vapid_private_key: ${key.problem}`);

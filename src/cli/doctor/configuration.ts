@@ -1,0 +1,54 @@
+import type { Loaded } from "../../config/load.ts";
+import type { Problem } from "../../config/problem.ts";
+import { failed, ok, warning, type Diagnosis } from "../../core/diagnosis.ts";
+import { about, type ReportLine } from "./report.ts";
+
+/** What `signalbox check` would say, each with its remedy, at the app that it concerns. */
+export function configurationLines(file: string, loaded: Loaded): readonly ReportLine[] {
+  const problems = loaded.ok ? [] : loaded.problems;
+  const lines = [
+    ...problems.flatMap((problem) => lineOf(problem, failed)),
+    ...loaded.warnings.flatMap((problem) => lineOf(problem, warning)),
+  ];
+  if (!loaded.ok) return lines;
+  const { size } = loaded.config.apps;
+  return [
+    ...about("config", [ok("file", `${file} is valid, ${size} ${size === 1 ? "app" : "apps"}`)]),
+    ...lines,
+  ];
+}
+
+function lineOf(
+  { file, line, path, message }: Problem,
+  verdict: (check: string, finding: string, remedy: string) => Diagnosis,
+): readonly ReportLine[] {
+  const app = /^apps\["(.+?)"\](?:\.([\w.]+))?/.exec(path);
+  const option = app?.[2] ?? (path === "" ? "file" : path);
+  const finding = option === "file" ? message : `${option} ${message}`;
+  const place = line === undefined ? file : `${file}:${line}`;
+  return about(app?.[1] ?? "config", [verdict("config", finding, `${remedyFor(message)} (${place})`)]);
+}
+
+/** What a sentence of the configuration check asks for; the sentence itself says the most. */
+const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
+  [/permission denied/, "let the user that runs the gateway read the file: chown or chmod it"],
+  [/no such file/, "correct the path; it is relative to the working directory of the gateway"],
+  [/others can read/, "chmod o= the file, or chown it to the user that runs the gateway"],
+  [/expired on/, "get a new certificate and put it into this file"],
+  [/not valid before/, "check this machine's clock, or wait until the certificate begins"],
+  [/do not belong together/, "put certificate and key of one pair into the files"],
+  [
+    /because admin\.bind_address is not a loopback/,
+    "set admin.token (openssl rand -base64 32), or bind to 127.0.0.1",
+  ],
+  [/environment variable/, "set the variable where the gateway is started"],
+  [/did you mean/, "write the key as suggested"],
+  [/unknown key/, "remove the key, or look its name up in sygnal.example.yaml"],
+];
+
+function remedyFor(message: string): string {
+  return (
+    REMEDIES.find(([pattern]) => pattern.test(message))?.[1] ??
+    "correct this key; sygnal.example.yaml shows each"
+  );
+}
