@@ -1,11 +1,15 @@
-import { readFile } from "node:fs/promises";
+import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "./clock.ts";
+import type { Loaded } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createEngine, type Engine } from "./core/engine.ts";
-import { combineObservers } from "./core/observer.ts";
+import { combineObservers, type Observer } from "./core/observer.ts";
 import { frontDoors } from "./doors/index.ts";
 import { createApps, type AppSet } from "./gateway/apps.ts";
+import { Live } from "./gateway/live.ts";
+import type { ReloadResult } from "./gateway/reload.ts";
+import { engineSettings, readTls } from "./gateway/settings.ts";
 import { asStartError, StartError } from "./gateway/start-error.ts";
 import { noteConfigured, startUpkeep } from "./gateway/upkeep.ts";
 import { createApp } from "./http/app.ts";
@@ -13,11 +17,12 @@ import { combineHttpObservers } from "./http/observer.ts";
 import { createHttpServer, type HttpServer, type TlsIdentity } from "./http/server.ts";
 import { createAccessLogObserver, createLogObserver } from "./log-observer.ts";
 import type { ClosableLog } from "./log/create-log.ts";
+import { logOptionsFrom } from "./log/setup.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { createSteadyClock } from "./store/steady-clock.ts";
 import { openStore } from "./store/open.ts";
-import type { OutboxCaps, Store } from "./store/store.ts";
+import type { Store } from "./store/store.ts";
 import { version } from "./version.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -26,6 +31,8 @@ export interface GatewayOptions {
   readonly config: Config;
   readonly clock: Clock;
   readonly log: ClosableLog;
+  /** Reads the configuration anew, for a reload. Absent: it cannot be reloaded. */
+  readonly load?: () => Promise<Loaded>;
   /** Something broke that only a new process mends; the gateway should be stopped and the process end with 1. */
   readonly onFatal: (what: string) => void;
 }
@@ -50,8 +57,8 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #store: Store;
   readonly #metrics: Metrics;
-  readonly #apps: AppSet;
   readonly #engine: Engine;
+  readonly #live: Live;
   readonly #server: HttpServer;
   #metricsServer: MetricsServer | undefined;
   #stopping = false;
@@ -62,36 +69,51 @@ export class Gateway {
     readonly options: GatewayOptions;
     readonly store: Store;
     readonly metrics: Metrics;
+    readonly observer: Observer;
     readonly apps: AppSet;
     readonly engine: Engine;
     readonly tls: TlsIdentity | undefined;
     readonly steady: Clock;
   }) {
-    const { clock, config, log } = parts.options;
+    const { clock, config, load, log } = parts.options;
     this.#options = parts.options;
     this.#store = parts.store;
     this.#metrics = parts.metrics;
-    this.#apps = parts.apps;
     this.#engine = parts.engine;
     const httpObserver = combineHttpObservers(parts.metrics.httpObserver, createAccessLogObserver(log));
-    const { delivery, limits } = config;
-    const handler = createApp({
-      clock: parts.steady,
-      log,
-      observer: httpObserver,
-      dispatcher: parts.engine.dispatcher,
-      doors: frontDoors({ matrix: { unifiedpushGateway: config.matrix.unifiedpush_gateway } }),
-      limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
-      lifetimesMs: delivery.expire_after,
-      answerWithinMs: delivery.answer_within,
-      isStopping: () => this.#stopping,
-      trustedProxies: config.http.trusted_proxies,
-    });
+    const handler = ({ delivery, http, limits, matrix }: Config): RequestListener =>
+      createApp({
+        clock: parts.steady,
+        log,
+        observer: httpObserver,
+        dispatcher: parts.engine.dispatcher,
+        doors: frontDoors({ matrix: { unifiedpushGateway: matrix.unifiedpush_gateway } }),
+        limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
+        lifetimesMs: delivery.expire_after,
+        answerWithinMs: delivery.answer_within,
+        isStopping: () => this.#stopping,
+        trustedProxies: http.trusted_proxies,
+      });
     this.#server = createHttpServer({
-      handler,
+      handler: handler(config),
       clock,
       observer: httpObserver,
       ...(parts.tls === undefined ? {} : { tls: parts.tls }),
+    });
+    this.#live = new Live({
+      ...parts,
+      config,
+      load,
+      clock,
+      log,
+      apply: (next, apps, tls) => {
+        const nextHandler = handler(next);
+        // First what may be refused.
+        if (tls !== undefined && config.http.tls !== undefined) this.#server.setTls(tls);
+        this.#server.setHandler(nextHandler);
+        measureApps(parts.metrics, apps);
+        log.setLevel(logOptionsFrom(next.log.setup).options.level ?? "info");
+      },
     });
   }
 
@@ -100,6 +122,7 @@ export class Gateway {
     const { config, clock, log } = options;
     const store = await open(options);
     let set: AppSet | undefined;
+    let gateway: Gateway | undefined;
     // What expires, is remembered or is compared with a sender's time must not jump with the wall clock (PR09).
     const steadyClock = createSteadyClock(clock);
     const steady: Clock = { ...clock, now: () => steadyClock.now() };
@@ -112,36 +135,30 @@ export class Gateway {
         rememberedRejections: () => store.rejections.count(clock.now()),
         ...(store.durable ? { outboxCounts: () => store.outbox.counts() } : {}),
         pendingGcmRequests: () =>
-          [...(set?.apps.values() ?? [])]
+          [...((gateway?.apps ?? set)?.apps.values() ?? [])]
             .filter(({ pushkin }) => pushkin.type === "gcm")
             .reduce((sum, { pushkin }) => sum + pushkin.waiting(), 0),
         logLinesDropped: () => log.droppedLines(),
       });
       const observer = combineObservers(metrics.observer, createLogObserver(log, clock));
       set = await createApps(config, known, { clock, log, store: store.knownApps });
-      for (const { name, pushkin } of set.apps.values()) {
-        if (pushkin.certificateExpiresAtMs !== undefined) {
-          metrics.certificateExpires(name, pushkin.certificateExpiresAtMs);
-        }
-      }
+      measureApps(metrics, set);
       const engine = createEngine({
-        apps: set.apps,
+        ...engineSettings(config, set.apps, known),
         store,
-        known,
         observer,
         clock: steady,
         log,
         random: Math.random,
-        keepRejectionsMs: config.rejections.keep,
-        dedupeForMs: config.delivery.dedupe_for,
-        caps: outboxCaps(config),
       });
       const tls = await readTls(config);
-      const gateway = new Gateway({ options, store, metrics, apps: set, engine, tls, steady });
+      gateway = new Gateway({ options, store, metrics, observer, apps: set, engine, tls, steady });
       await noteConfigured(store, set.apps.keys(), clock);
       return gateway;
     } catch (error) {
-      await closeAll(set, AbortSignal.abort());
+      await Promise.allSettled(
+        [...(set?.apps.values() ?? [])].map(({ pushkin }) => pushkin.close(AbortSignal.abort())),
+      );
       await store.close();
       throw asStartError(error);
     }
@@ -165,7 +182,7 @@ export class Gateway {
         store: this.#store,
         clock: this.#options.clock,
         log,
-        appNames: () => this.#apps.apps.keys(),
+        appNames: () => this.#live.apps.apps.keys(),
       });
       this.#stopWatchdog = startWatchdog(this.#options.clock, log);
       const metricsPort = this.#metricsServer?.port;
@@ -174,6 +191,21 @@ export class Gateway {
       await this.stop({ drainMs: 0 });
       throw asStartError(error);
     }
+  }
+
+  /** The apps of the moment. */
+  get apps(): AppSet {
+    return this.#live.apps;
+  }
+
+  /** `delivery.drain_delay` of the moment. */
+  get drainDelayMs(): number {
+    return this.#live.config.delivery.drain_delay;
+  }
+
+  /** Takes over what has changed in the configuration's file. A wrong one changes nothing. Never rejects. */
+  reload(): Promise<ReloadResult> {
+    return this.#live.reload();
   }
 
   /**
@@ -191,8 +223,8 @@ export class Gateway {
     const cancel = clock.schedule(STOP_LIMIT_MS, () => limit.abort());
     try {
       await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#engine.stop(limit.signal)]);
-      await closeAll(this.#apps, limit.signal);
-      await noteConfigured(this.#store, this.#apps.apps.keys(), clock).catch(() =>
+      await this.#live.stop(limit.signal);
+      await noteConfigured(this.#store, this.#live.apps.apps.keys(), clock).catch(() =>
         log.warn("the store did not take the last entries"),
       );
     } finally {
@@ -212,25 +244,12 @@ async function open({ config, clock, log, onFatal }: GatewayOptions): Promise<St
   }
 }
 
-async function closeAll(set: AppSet | undefined, signal: AbortSignal): Promise<void> {
-  await Promise.allSettled([...(set?.apps.values() ?? [])].map(({ pushkin }) => pushkin.close(signal)));
-}
-
-function outboxCaps({ outbox }: Config): OutboxCaps {
-  const { app_share: share, max_bytes: maxBytes, max_rows: maxRows } = outbox;
-  return {
-    maxRows,
-    maxBytes,
-    maxAppRows: Math.max(1, Math.floor(maxRows * share)),
-    maxAppBytes: Math.floor(maxBytes * share),
-  };
-}
-
-async function readTls({ http }: Config): Promise<TlsIdentity | undefined> {
-  if (http.tls === undefined) return undefined;
-  const [cert, key] = await Promise.all([
-    readFile(http.tls.cert_file, "utf8"),
-    readFile(http.tls.key_file, "utf8"),
-  ]);
-  return { cert, key };
+/** Their series appear, and when their certificates end. */
+function measureApps(metrics: Metrics, { apps }: AppSet): void {
+  metrics.configured([...apps.keys()].map((name) => ({ name })));
+  for (const { name, pushkin } of apps.values()) {
+    if (pushkin.certificateExpiresAtMs !== undefined) {
+      metrics.certificateExpires(name, pushkin.certificateExpiresAtMs);
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { systemClock } from "../clock.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadConfig, type Loaded } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import { Gateway, StartError } from "../gateway.ts";
@@ -17,13 +17,15 @@ export function serveCommand(): Command {
     .option("-c, --config <file>", "the configuration (default: $SYGNAL_CONF, else sygnal.yaml)")
     .addHelpText(
       "after",
-      "\nSIGTERM finishes what is under way and exits 0; a second one ends at once. Exits 1 when it cannot start.",
+      "\nSIGTERM finishes what is under way and exits 0; a second one ends at once. SIGHUP reads the configuration anew;" +
+        "\na wrong one changes nothing. Exits 1 when it cannot start.",
     )
     .action((flags: { config?: string }) => serve(configFile(flags.config, process.env)));
 }
 
 async function serve(file: string): Promise<void> {
-  const loaded = await loadConfig({ path: file, env: process.env, pushkinTypes });
+  const load = (): Promise<Loaded> => loadConfig({ path: file, env: process.env, pushkinTypes });
+  const loaded = await load();
   for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`);
   if (!loaded.ok) {
     for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
@@ -35,9 +37,10 @@ async function serve(file: string): Promise<void> {
   const end = endOfProcess(log);
   // From here on a signal is heard, also one that comes in the middle of the start.
   const stopAsked = firstSignal();
-  let gateway: Gateway;
+  let gateway: Gateway | undefined;
+  process.on("SIGHUP", () => void gateway?.reload());
   try {
-    gateway = await Gateway.create({ config, clock: systemClock, log, onFatal: end });
+    gateway = await Gateway.create({ config, clock: systemClock, log, load, onFatal: end });
     await gateway.start();
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
@@ -46,7 +49,7 @@ async function serve(file: string): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  await stop(gateway, await stopAsked, config, log);
+  await stop(gateway, await stopAsked, log);
 }
 
 function openLog(config: Config, file: string): ClosableLog {
@@ -78,12 +81,7 @@ function firstSignal(): Promise<NodeJS.Signals> {
 }
 
 /** Ends the process when the gateway has stopped in order, or at once on a second signal. */
-async function stop(
-  gateway: Gateway,
-  signal: NodeJS.Signals,
-  config: Config,
-  log: ClosableLog,
-): Promise<void> {
+async function stop(gateway: Gateway, signal: NodeJS.Signals, log: ClosableLog): Promise<void> {
   log.info("stopping", { signal });
   for (const second of ["SIGTERM", "SIGINT"] as const) {
     process.on(second, () => {
@@ -92,7 +90,7 @@ async function stop(
     });
   }
   // Whoever presses Ctrl-C is not a load balancer that needs time to look elsewhere.
-  await gateway.stop({ drainMs: signal === "SIGTERM" ? config.delivery.drain_delay : 0 });
+  await gateway.stop({ drainMs: signal === "SIGTERM" ? gateway.drainDelayMs : 0 });
   log.info("stopped");
   await log.close();
   process.exit(0);

@@ -57,6 +57,13 @@ export const storeAlarm: Alarm = {
     "the store does not take what should be remembered; pushes go on, rejections and duplicates are forgotten",
 };
 
+/** A reload met a configuration that cannot be (C12). */
+export const reloadAlarm: Alarm = {
+  alarm: "reload",
+  message:
+    "the changed configuration was refused, the gateway goes on with the one it had; `signalbox check` names the problems",
+};
+
 function inBrackets(detail: string | undefined): string {
   return detail === undefined ? "" : ` (${detail})`;
 }

@@ -7,6 +7,7 @@ import type { Observer } from "./observer.ts";
 import type { Outcome, Retryable } from "./outcome.ts";
 import type { Attempt, Message } from "./pushkin.ts";
 import type { PushFacts } from "./push.ts";
+import type { ServedApps } from "./served-apps.ts";
 import { noteOutcome, type UpstreamHealths } from "./upstream-health.ts";
 
 /** The whole of one attempt, reliability.md 1.3; a pushkin's own limits are shorter. */
@@ -31,6 +32,7 @@ export interface AttempterDeps {
   readonly log: Log;
   readonly observer: Observer;
   readonly healths: UpstreamHealths;
+  readonly apps: Pick<ServedApps, "latest">;
 }
 
 /** How long a push is held by the guard before its next try. */
@@ -53,7 +55,9 @@ export class Attempter {
    */
   async attempt(delivery: Delivery, attempt: number, turn: Turn): Promise<Outcome> {
     const { clock, healths, observer } = this.#deps;
-    const { app, facts, message } = delivery;
+    const { device, facts, message } = delivery;
+    // A push that began before a reload is tried again with the new key.
+    const app = this.#deps.apps.latest(delivery.app);
     if (clock.now() >= facts.expiresAtMs) return { kind: "dropped", reason: "expired" };
     const { pushkin } = app;
     const health = healths.of(app.name, pushkin.upstreamOf(message));
@@ -91,11 +95,11 @@ export class Attempter {
       durationMs: clock.monotonic() - startedMs,
       ...(result.queueMs === undefined ? {} : { queueMs: result.queueMs }),
     });
-    return this.#judge(delivery, attempt, result.outcome);
+    return this.#judge(app, device, attempt, result.outcome);
   }
 
   /** What the guard makes of an outcome, and the alarms that it raises. */
-  #judge({ app, device }: Delivery, attempt: number, outcome: Outcome): Outcome {
+  #judge(app: App, device: Digest, attempt: number, outcome: Outcome): Outcome {
     const { observer } = this.#deps;
     const alarm = alarmOf(outcome);
     if (alarm !== undefined) observer.alarm({ app: app.name, ...alarm });

@@ -16,19 +16,19 @@ const KEEP_WHERE_REPEAT_IS_EXPECTED_MS = 25 * 60 * 60 * 1000;
  * repeat, and everything at an orderly stop.
  */
 export class DedupeMemory {
+  /** How long a delivered push is remembered; 0 suppresses nothing but what is under way. A reload changes it. */
+  keepMs: number;
   readonly #store: Dedupe;
   readonly #clock: Clock;
-  readonly #keepMs: number;
   readonly #maxRemembered: number;
   readonly #inFlight = new Map<Digest, PushRun>();
   /** Until when, on the wall clock; oldest first. */
   readonly #delivered = new Map<Digest, number>();
 
-  /** @param keepMs how long a delivered push is remembered; 0 suppresses nothing but what is under way */
   constructor(store: Dedupe, clock: Clock, keepMs: number, maxRemembered = MAX_REMEMBERED) {
     this.#store = store;
     this.#clock = clock;
-    this.#keepMs = keepMs;
+    this.keepMs = keepMs;
     this.#maxRemembered = maxRemembered;
   }
 
@@ -62,9 +62,9 @@ export class DedupeMemory {
 
   /** A delivered push: a repeat is not sent. */
   remember(key: Digest): void {
-    if (this.#keepMs <= 0) return;
+    if (this.keepMs <= 0) return;
     this.#delivered.delete(key);
-    this.#delivered.set(key, this.#clock.now() + this.#keepMs);
+    this.#delivered.set(key, this.#clock.now() + this.keepMs);
     if (this.#delivered.size <= this.#maxRemembered) return;
     for (const oldest of this.#delivered.keys()) {
       this.#delivered.delete(oldest);
@@ -74,8 +74,8 @@ export class DedupeMemory {
 
   /** Delivered pushes whose sender is about to repeat them: kept over a restart. */
   async keep(keys: readonly Digest[]): Promise<void> {
-    if (this.#keepMs <= 0 || keys.length === 0) return;
-    await this.#store.put(keys, this.#clock.now() + Math.max(this.#keepMs, KEEP_WHERE_REPEAT_IS_EXPECTED_MS));
+    if (this.keepMs <= 0 || keys.length === 0) return;
+    await this.#store.put(keys, this.#clock.now() + Math.max(this.keepMs, KEEP_WHERE_REPEAT_IS_EXPECTED_MS));
   }
 
   /** At an orderly stop: everything that is remembered goes to the store (P3). */
@@ -83,7 +83,7 @@ export class DedupeMemory {
     const now = this.#clock.now();
     const live = [...this.#delivered].filter(([, until]) => until > now).map(([key]) => key);
     for (let from = 0; from < live.length; from += KEEP_BATCH) {
-      await this.#store.put(live.slice(from, from + KEEP_BATCH), now + this.#keepMs);
+      await this.#store.put(live.slice(from, from + KEEP_BATCH), now + this.keepMs);
     }
   }
 }

@@ -17,7 +17,7 @@ import { OutboxWorker } from "./outbox-worker.ts";
 import { Registrations } from "./registrations.ts";
 import { RejectionMemory } from "./rejections.ts";
 import { ServedApps } from "./served-apps.ts";
-import { UpstreamHealths } from "./upstream-health.ts";
+import { UpstreamHealths, type CircuitState } from "./upstream-health.ts";
 
 /** What the core needs. */
 export interface EngineOptions {
@@ -37,12 +37,22 @@ export interface EngineOptions {
   readonly maxDevices?: number;
 }
 
+/** What a reload changes of the core. */
+export type EngineSettings = Pick<
+  EngineOptions,
+  "apps" | "known" | "keepRejectionsMs" | "dedupeForMs" | "caps"
+>;
+
 /** The core put together: the dispatcher for the doors, and behind it the worker over what was promised. */
 export interface Engine {
   readonly dispatcher: Dispatcher;
   readonly directory: AppDirectory;
   readonly audience: Audience;
   readonly registrations: Registrations;
+  /** What an operator wants to see of the upstreams, one entry for each app and host that was tried lately. */
+  circuits(): readonly CircuitState[];
+  /** Pushes that come from now on meet these apps and settings; those under way end as they began. */
+  reconfigure(settings: EngineSettings): void;
   start(): Promise<void>;
   /** Takes no new attempts, waits for those under way until the signal aborts, keeps what must be kept. */
   stop(signal: AbortSignal): Promise<void>;
@@ -53,7 +63,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { clock, log, observer, random, store } = options;
   const served = new ServedApps(options.apps, options.known, clock);
   const healths = new UpstreamHealths(clock, random);
-  const attempter = new Attempter({ clock, log, observer, healths });
+  const attempter = new Attempter({ clock, log, observer, healths, apps: served });
   const rejections = new RejectionMemory(store, clock, options.keepRejectionsMs);
   const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs);
   const latest = new LatestBySlot();
@@ -106,6 +116,18 @@ export function createEngine(options: EngineOptions): Engine {
       clock,
       maxDevices: options.maxDevices ?? 1_000_000,
     }),
+    circuits: () => healths.circuits(),
+    reconfigure(settings) {
+      for (const [name, app] of served.byName) {
+        // With another key or endpoint the upstream may well do what it refused before.
+        if (settings.apps.get(name)?.pushkin !== app.pushkin) healths.forget(name);
+      }
+      served.replace(settings.apps, settings.known);
+      rejections.keepMs = settings.keepRejectionsMs;
+      dedupe.keepMs = settings.dedupeForMs;
+      if (intake !== undefined) intake.caps = settings.caps;
+      worker?.wake();
+    },
     async start() {
       await worker?.start();
     },

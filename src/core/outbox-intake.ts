@@ -25,8 +25,9 @@ const RETRY_AFTER_MS = 5_000;
 
 /** Puts what is still open into the outbox: after that it is promised (D6, P1). */
 export class OutboxIntake {
+  /** How much may wait; a reload changes it. */
+  caps: OutboxCaps;
   readonly #outbox: Outbox;
-  readonly #caps: OutboxCaps;
   readonly #clock: Clock;
   readonly #leases: Leases;
   readonly #wake: (app: string) => void;
@@ -40,7 +41,7 @@ export class OutboxIntake {
     readonly wake: (app: string) => void;
   }) {
     this.#outbox = options.outbox;
-    this.#caps = options.caps;
+    this.caps = options.caps;
     this.#clock = options.clock;
     this.#leases = options.leases;
     this.#wake = options.wake;
@@ -71,8 +72,8 @@ export class OutboxIntake {
     const entry = this.#entry(delivery, state, Math.max(1, expiresInMs));
     try {
       const [result] = state.running
-        ? await this.#outbox.put([entry], this.#caps, this.#leases.lease)
-        : await this.#outbox.put([entry], this.#caps);
+        ? await this.#outbox.put([entry], this.caps, this.#leases.lease)
+        : await this.#outbox.put([entry], this.caps);
       if (result === undefined || result.kind === "refused") {
         return { kind: "retryable", reason: "outbox-full", retryAfterMs: RETRY_AFTER_MS };
       }

@@ -41,6 +41,8 @@ const LONGEST_SLEEP_MS = 1_000;
 const SUSPECTS = 32;
 /** A push that met a bug of ours is left alone for so long. */
 const AFTER_BUG_MS = 60_000;
+/** What was claimed for an app that is no longer there waits for so long, though nobody claims it without the app. */
+const AFTER_RELOAD_MS = 1_000;
 /** Over so long the pushes for one dead host of many are spread. */
 const SPREAD_MS = 30_000;
 /** Crashes with the push in hand after which it is not tried again (reliability 1.3). */
@@ -242,8 +244,14 @@ export class OutboxWorker {
     const { apps, attempter, clock, latest, rejections } = this.#deps;
     const app = apps.get(entry.app);
     const payload = readPayload(entry.payload);
-    // Only what is for a configured app is claimed.
-    if (app === undefined) throw new Error("an entry of an app that is not configured was claimed");
+    // A reload has taken the app out while the claim was under way: it waits, should the app come back.
+    if (app === undefined) {
+      await this.#deps.intake.conclude(entry.id, entry.token, {
+        attempts: entry.attempts,
+        dueInMs: AFTER_RELOAD_MS,
+      });
+      return;
+    }
     const drop = (reason: "quarantined" | "superseded" | "refused-by-upstream"): Outcome => ({
       kind: "dropped",
       reason,

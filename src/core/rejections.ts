@@ -15,7 +15,8 @@ export class RejectionMemory {
   readonly #store: Rejections;
   readonly #devices: Pick<Devices, "removeRejected">;
   readonly #clock: Clock;
-  readonly #keepMs: number;
+  /** How long a verdict is remembered; a reload changes it for those that come. */
+  keepMs: number;
 
   constructor(
     store: { readonly rejections: Rejections; readonly devices: Pick<Devices, "removeRejected"> },
@@ -25,7 +26,7 @@ export class RejectionMemory {
     this.#store = store.rejections;
     this.#devices = store.devices;
     this.#clock = clock;
-    this.#keepMs = keepMs;
+    this.keepMs = keepMs;
   }
 
   /** Answers without waiting where nothing is known, which is nearly always. */
@@ -45,7 +46,7 @@ export class RejectionMemory {
     if (outcome.reason === "unknown-app") return;
     const now = this.#clock.now();
     const keepMs =
-      push.pushkeyTsMs === undefined ? Math.min(this.#keepMs, KEEP_WITHOUT_TIMESTAMP_MS) : this.#keepMs;
+      push.pushkeyTsMs === undefined ? Math.min(this.keepMs, KEEP_WITHOUT_TIMESTAMP_MS) : this.keepMs;
     const sinceMs = Math.min(outcome.sinceMs ?? now, now);
     await Promise.all([
       this.#store.put(app, device, { sinceMs, keepUntilMs: now + keepMs }),

@@ -27,6 +27,12 @@ export class ServedApps {
     return this.#router.find(appId);
   }
 
+  /** What serves in an app's place since a reload, if it can send what the former has rendered; else the app itself. */
+  latest(app: App): App {
+    const now = this.#byName.get(app.name);
+    return now?.pushkin.type === app.pushkin.type ? now : app;
+  }
+
   /** The key under which this app_id was served lately, though not now; its pushers are left alone (D8). */
   findRetired(appId: string): string | undefined {
     return this.#retired.find(appId);

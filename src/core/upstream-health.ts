@@ -14,6 +14,17 @@ export interface UpstreamHealth {
   readonly limit: AdaptiveLimit;
 }
 
+/** One circuit, as an operator sees it. */
+export interface CircuitState {
+  /** The app's key in the configuration. */
+  readonly app: string;
+  /** Chosen by users for Web Push and UnifiedPush. */
+  readonly host: string;
+  readonly isOpen: boolean;
+  /** Until it is tried again; 0 while it is closed. Milliseconds. */
+  readonly nextProbeInMs: number;
+}
+
 /** The health of every upstream, by app and host, so that no app pays for another's (P6). */
 export class UpstreamHealths {
   readonly #clock: Clock;
@@ -47,6 +58,18 @@ export class UpstreamHealths {
     }
     this.#byKey.set(key, health);
     return health;
+  }
+
+  /** Begins anew with all of an app's hosts. */
+  forget(app: string): void {
+    for (const key of this.#byKey.keys()) if (key.startsWith(`${app}\n`)) this.#byKey.delete(key);
+  }
+
+  circuits(): readonly CircuitState[] {
+    return [...this.#byKey].map(([key, { circuit }]) => {
+      const [app = "", host = ""] = key.split("\n");
+      return { app, host, isOpen: circuit.isOpen, nextProbeInMs: circuit.nextProbeInMs };
+    });
   }
 }
 

@@ -33,6 +33,8 @@ export interface LogOptions {
 export interface ClosableLog extends Log {
   /** Lines that were dropped because nobody took them (PR12), all destinations together. */
   droppedLines(): number;
+  /** From now on lines at least as urgent are written, where a destination has no level of its own. */
+  setLevel(level: LogLevel): void;
   /** Hands on what waits, for at most a second. Lines written later are dropped. */
   close(): Promise<void>;
 }
@@ -45,7 +47,7 @@ const urgency: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2
  * (D14). Nothing that goes wrong in here reaches the caller.
  */
 export function createLog(options: LogOptions = {}): ClosableLog {
-  const level = options.level ?? "info";
+  let level = options.level ?? "info";
   const clock = options.clock ?? systemClock;
   const destinations = options.destinations ?? [{ to: "stderr" }];
   const sinks = destinations.map(({ to }) => sinkFor(to, clock));
@@ -76,6 +78,10 @@ export function createLog(options: LogOptions = {}): ClosableLog {
   return {
     ...logWith({}, write),
     droppedLines: () => sinks.reduce((sum, sink) => sum + sink.dropped(), 0),
+    setLevel(next) {
+      level = next;
+      logger.level = next;
+    },
     async close() {
       if (closed) return;
       closed = true;

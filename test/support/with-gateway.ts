@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { stringify } from "yaml";
 import { systemClock, type Clock } from "../../src/clock.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { loadConfig, type Loaded } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { createLog } from "../../src/log/create-log.ts";
@@ -32,6 +32,11 @@ export interface GatewaySetUp {
   readonly storeFile?: string;
 }
 
+/** The configuration's file as an object. */
+export type TestConfig = Readonly<Record<string, unknown>> & {
+  readonly apps: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+};
+
 /** A whole gateway in this process, with simulated upstreams. */
 export interface RunningGateway {
   readonly url: string;
@@ -41,6 +46,10 @@ export interface RunningGateway {
   /** Every line that was logged. */
   readonly logLines: readonly string[];
   readonly storeFile: string;
+  /** The directory with the configuration and the simulators' credentials. */
+  readonly directory: string;
+  /** Writes the configuration's file anew, changed; for a reload. A string is written as it is. */
+  rewrite(change: (config: TestConfig) => object | string): Promise<void>;
   /** Sends `{"notification": …}` and gives the status and the parsed body. */
   notify(notification: unknown): Promise<{ status: number; body: unknown; headers: Record<string, unknown> }>;
   metrics(): Promise<string>;
@@ -86,8 +95,17 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     ...setUp.config,
     apps: { [IOS]: ios, [ANDROID]: android, ...setUp.apps?.({ ios, android }, files) },
   };
-  await writeFile(path, stringify(yaml, { lineWidth: 0, version: "1.1" }), { mode: 0o600 });
-  const loaded = await loadConfig({ path, env: {}, pushkinTypes });
+  const write = (content: object | string): Promise<void> =>
+    writeFile(
+      path,
+      typeof content === "string" ? content : stringify(content, { lineWidth: 0, version: "1.1" }),
+      {
+        mode: 0o600,
+      },
+    );
+  await write(yaml);
+  const load = (): Promise<Loaded> => loadConfig({ path, env: {}, pushkinTypes });
+  const loaded = await load();
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
   const logLines: string[] = [];
   const stream = new Writable({
@@ -105,6 +123,7 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     config: loaded.config,
     clock: setUp.clock ?? systemClock,
     log,
+    load,
     onFatal: (what) => logLines.push(`FATAL ${what}`),
   });
   const { http: bound, metricsPort } = await gateway.start();
@@ -123,6 +142,8 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     gateway,
     logLines,
     storeFile,
+    directory,
+    rewrite: (change) => write(change(yaml)),
     async notify(notification) {
       const result = answered(await http({ method: "POST", url, body: JSON.stringify({ notification }) }));
       return { status: result.status, body: JSON.parse(result.body), headers: result.headers };
