@@ -34,7 +34,7 @@ export interface GatewayProcess {
 /** What a gateway process is started with. */
 export interface GatewayProcessOptions {
   readonly directory: string;
-  readonly upstreams: Upstreams;
+  readonly upstreams: Pick<Upstreams, "apns" | "fcm" | "keyId" | "teamId" | "projectId" | "files">;
   /** Sections over those for tests. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly storeUrl?: string;
