@@ -14,6 +14,7 @@ import { asStartError, StartError } from "./gateway/start-error.ts";
 import { noteConfigured, startUpkeep } from "./gateway/upkeep.ts";
 import { createApp } from "./http/app.ts";
 import { combineHttpObservers } from "./http/observer.ts";
+import { Idempotency } from "./http/idempotency.ts";
 import { createHttpServer, type HttpServer, type TlsIdentity } from "./http/server.ts";
 import { createAccessLogObserver, createLogObserver } from "./log-observer.ts";
 import type { ClosableLog } from "./log/create-log.ts";
@@ -81,6 +82,9 @@ export class Gateway {
     this.#metrics = parts.metrics;
     this.#engine = parts.engine;
     const httpObserver = combineHttpObservers(parts.metrics.httpObserver, createAccessLogObserver(log));
+    const { dedupe, digests } = parts.engine;
+    // One for the whole life: a reload must not forget what is under way.
+    const idempotency = new Idempotency(dedupe, digests, parts.steady, config.delivery.dedupe_for);
     const handler = ({ delivery, http, limits, matrix }: Config): RequestListener =>
       createApp({
         clock: parts.steady,
@@ -91,6 +95,7 @@ export class Gateway {
         limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
         lifetimesMs: delivery.expire_after,
         answerWithinMs: delivery.answer_within,
+        idempotency,
         isStopping: () => this.#stopping,
         trustedProxies: http.trusted_proxies,
       });

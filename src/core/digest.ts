@@ -23,6 +23,11 @@ export class Digests {
     return this.#digest("push", appId, pushkey, dedupeOn);
   }
 
+  /** A request that its sender may repeat under a key of his: who he is, where it went, the key, perhaps the body. */
+  request(credential: string, path: string, key: string, body?: string): Digest {
+    return this.#digest("request", credential, path, key, ...(body === undefined ? [] : [body]));
+  }
+
   /** An event, for log lines. */
   event(eventId: string): Digest {
     return this.#digest("event", eventId);

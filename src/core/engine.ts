@@ -47,6 +47,9 @@ export type EngineSettings = Pick<
 export interface Engine {
   readonly dispatcher: Dispatcher;
   readonly directory: AppDirectory;
+  /** What was delivered, and by what digests it is known: for doors whose senders name a repeat themselves. */
+  readonly dedupe: DedupeMemory;
+  readonly digests: Digests;
   readonly audience: Audience;
   readonly registrations: Registrations;
   /** What an operator wants to see of the upstreams, one entry for each app and host that was tried lately. */
@@ -106,6 +109,8 @@ export function createEngine(options: EngineOptions): Engine {
   });
   return {
     dispatcher,
+    dedupe,
+    digests,
     directory: { find: (appId) => served.find(appId)?.pushkin },
     audience: new Audience(store.devices, (appId) => served.find(appId) !== undefined),
     registrations: new Registrations({

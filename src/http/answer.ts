@@ -33,15 +33,20 @@ export function retryAfterSeconds(retryAfterMs: number): string {
 
 /** A refusal in Matrix's form, which is also that of every path no door serves (matrix-push 4.4). */
 export function errorAnswer(error: HttpError): Answer {
-  const headers: Record<string, string> = {};
-  if (error.allow !== undefined) headers["Allow"] = error.allow;
-  if (error.challenge !== undefined) headers["WWW-Authenticate"] = error.challenge;
-  if (error.retryAfterMs !== undefined) headers["Retry-After"] = retryAfterSeconds(error.retryAfterMs);
   const body: Record<string, JsonValue> = { errcode: error.errcode, error: error.message };
   if (error.status === 429 && error.retryAfterMs !== undefined) {
     body["retry_after_ms"] = Math.max(0, Math.ceil(error.retryAfterMs));
   }
-  return jsonAnswer(error.status, body, headers);
+  return jsonAnswer(error.status, body, errorHeaders(error));
+}
+
+/** What goes with a refusal whatever the form of its body. */
+export function errorHeaders(error: HttpError): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  if (error.allow !== undefined) headers["Allow"] = error.allow;
+  if (error.challenge !== undefined) headers["WWW-Authenticate"] = error.challenge;
+  if (error.retryAfterMs !== undefined) headers["Retry-After"] = retryAfterSeconds(error.retryAfterMs);
+  return headers;
 }
 
 /**

@@ -18,12 +18,17 @@ export function createApiKeys(keys: readonly string[]): ApiKeys {
   const known = keys.map(hash);
   return {
     refusal(req) {
-      const given = hash(bearerToken(req) ?? singleHeader(req, "x-api-key") ?? "");
+      const given = hash(givenKey(req) ?? "");
       let isKnown = false;
       for (const each of known) isKnown = timingSafeEqual(each, given) || isKnown;
       return isKnown ? undefined : new HttpError("unauthorized", { challenge: "Bearer" });
     },
   };
+}
+
+/** The key that a request shows, whether it is known or not. Secret. */
+export function givenKey(req: IncomingMessage): string | undefined {
+  return bearerToken(req) ?? singleHeader(req, "x-api-key");
 }
 
 /** The token of `Authorization: Bearer`, the scheme in any case (RFC 9110 section 11.1). */

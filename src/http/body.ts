@@ -81,9 +81,13 @@ function collect(
   });
 }
 
-/** The text as JSON; what is too deep or has too many keys is refused before it is parsed. */
-export function parseJson(text: string, maxDepth: number): JsonValue | HttpError {
-  const problem = checkShape(text, maxDepth);
+/**
+ * The text as JSON; what is too deep or has too many keys is refused before it is parsed.
+ *
+ * @param keys how many keys are not too many, where a door's requests are longer than usual
+ */
+export function parseJson(text: string, maxDepth: number, keys = maxKeys): JsonValue | HttpError {
+  const problem = checkShape(text, maxDepth, keys);
   if (problem !== undefined) return problem;
   try {
     return JSON.parse(text) as JsonValue;
@@ -93,7 +97,7 @@ export function parseJson(text: string, maxDepth: number): JsonValue | HttpError
 }
 
 /** One pass over the text: the depth and the number of keys, exact for valid JSON, harmless for anything else. */
-function checkShape(text: string, maxDepth: number): HttpError | undefined {
+function checkShape(text: string, maxDepth: number, maxKeys: number): HttpError | undefined {
   let depth = 0;
   let keys = 0;
   for (let i = 0; i < text.length; i += 1) {

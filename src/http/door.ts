@@ -7,8 +7,11 @@ import type { Push, Urgency } from "../core/push.ts";
 import type { JsonValue } from "../json.ts";
 import { errorFields, type Log } from "../log.ts";
 import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
+import { givenKey, type ApiKeys } from "./auth.ts";
 import { parseJson, readText, type BodyLimits } from "./body.ts";
 import { HttpError } from "./errors.ts";
+import { parseForm } from "./form.ts";
+import { idempotencyKey, type Concluded, type Idempotency } from "./idempotency.ts";
 import type { HttpObserver } from "./observer.ts";
 import { requestIdOf } from "./request-id.ts";
 
@@ -33,6 +36,8 @@ export interface DoorDeps {
   readonly lifetimesMs: Readonly<Record<Urgency, number>>;
   /** `delivery.answer_within` (D6). A door may wait less, never more. */
   readonly answerWithinMs: number;
+  /** For doors whose senders may name a repeat. Absent = such a name says nothing. */
+  readonly idempotency?: Idempotency;
 }
 
 /** An HTTP protocol we serve. Adding one is a folder and a line in `doors/index.ts`. */
@@ -51,6 +56,8 @@ export interface ParseContext {
   readonly receivedAtMs: number;
   /** The body's text has escapes of NUL or of surrogates: only then may a string hold NUL or be ill-formed. */
   readonly needsCleaning: boolean;
+  /** What the request's `Idempotency-Key` makes of it: its pushes are duplicates of those of a request with the same. */
+  readonly repeatScope?: string;
 }
 
 /** The least that a door's parser makes of a body. */
@@ -58,53 +65,81 @@ export interface Parsed {
   readonly pushes: readonly Push[];
 }
 
-/** A door that sends: one path, JSON in, pushes, JSON out. */
-export interface PushDoorOptions<P extends Parsed> {
-  readonly name: string;
+/** One path of a door that sends. */
+export interface PushRoute<P extends Parsed> {
   readonly path: string;
-  /** Pure: the body, already bounded, into pushes, or why it is refused. Never throws on any body. */
-  parse(body: JsonValue, context: ParseContext): P | HttpError;
+  /** Who may send, asked before the body is read. Absent = whoever reaches the listener. */
+  readonly keys?: ApiKeys;
+  /** What the body must be. Absent = JSON, whatever its type is said to be. */
+  readonly body?: "json" | "form";
+  /** Keys that JSON may have here. Absent = as everywhere. */
+  readonly maxKeys?: number;
+  /** Repeats under an `Idempotency-Key` are one request. */
+  readonly isRepeatable?: true;
+  /** What becomes of a body, already bounded: pushes, or why it is refused. Never throws on any body. */
+  parse(body: JsonValue, context: ParseContext): P | HttpError | Promise<P | HttpError>;
   /** Pure: what became of `parsed.pushes`, in that order, as this protocol says it. */
   answer(parsed: P, settled: readonly Settled[]): Answer;
-  /** What GET answers. Absent = 405. */
+  /** Pure: a refusal as this protocol says it. Absent = as Matrix does. */
+  readonly refuse?: (error: HttpError) => Answer;
+  /** What GET answers. Absent = it is refused like every method but POST. */
   readonly onGet?: Answer;
 }
 
-/** Joins reading, parsing, dispatch and answer into a door. */
-export function pushDoor<P extends Parsed>(options: PushDoorOptions<P>): FrontDoor {
-  const { name, path, onGet } = options;
-  const wrongMethod = errorAnswer(
-    new HttpError("wrong-method", { allow: onGet === undefined ? "POST" : "GET, HEAD, POST" }),
-  );
+/** A path with what is made of its bodies: doors list paths of different types. */
+export interface MountedRoute {
+  mount(name: string, router: IRouter, deps: DoorDeps): void;
+}
+
+/** Ties a path to the type that its parser makes and its answer takes. */
+export function pushRoute<P extends Parsed>(route: PushRoute<P>): MountedRoute {
+  return { mount: (name, router, deps) => mountRoute(name, route, router, deps) };
+}
+
+/** A door that sends, with its paths. */
+export function pushDoor(name: string, routes: readonly MountedRoute[]): FrontDoor {
   return {
     name,
     mount(router, deps) {
-      const { clock, observer } = deps;
-      router.all(path, async (req, res) => {
-        if (req.method !== "POST") {
-          const reads = onGet !== undefined && (req.method === "GET" || req.method === "HEAD");
-          sendAnswer(req, res, reads ? onGet : wrongMethod, clock);
-          return;
-        }
-        const startedMs = clock.monotonic();
-        let result: Served = { dispatched: false };
-        observer.inFlight(name, 1);
-        try {
-          result = await serve(options, deps, req, res);
-        } catch (error) {
-          logBug(deps.log, error, requestIdOf(res));
-          result = { dispatched: true, answer: errorAnswer(new HttpError("internal")) };
-        } finally {
-          observer.inFlight(name, -1);
-        }
-        if (result.answer !== undefined) sendAnswer(req, res, result.answer, clock);
-        const status = result.answer?.status ?? (res.headersSent ? res.statusCode : undefined);
-        if (status === undefined) return;
-        const durationMs = clock.monotonic() - startedMs;
-        observer.answered({ door: name, status, dispatched: result.dispatched, durationMs });
-      });
+      for (const route of routes) route.mount(name, router, deps);
     },
   };
+}
+
+function mountRoute<P extends Parsed>(
+  name: string,
+  route: PushRoute<P>,
+  router: IRouter,
+  deps: DoorDeps,
+): void {
+  const { clock, observer } = deps;
+  const { onGet, path, refuse = errorAnswer } = route;
+  const wrongMethod = refuse(
+    new HttpError("wrong-method", { allow: onGet === undefined ? "POST" : "GET, HEAD, POST" }),
+  );
+  router.all(path, async (req, res) => {
+    if (req.method !== "POST") {
+      const reads = onGet !== undefined && (req.method === "GET" || req.method === "HEAD");
+      sendAnswer(req, res, reads ? onGet : wrongMethod, clock);
+      return;
+    }
+    const startedMs = clock.monotonic();
+    let result: Served = { dispatched: false };
+    observer.inFlight(name, 1);
+    try {
+      result = await serve(name, route, deps, req, res);
+    } catch (error) {
+      logBug(deps.log, error, requestIdOf(res));
+      result = { dispatched: true, answer: refuse(new HttpError("internal")) };
+    } finally {
+      observer.inFlight(name, -1);
+    }
+    if (result.answer !== undefined) sendAnswer(req, res, result.answer, clock);
+    const status = result.answer?.status ?? (res.headersSent ? res.statusCode : undefined);
+    if (status === undefined) return;
+    const durationMs = clock.monotonic() - startedMs;
+    observer.answered({ door: name, status, dispatched: result.dispatched, durationMs });
+  });
 }
 
 /** How a request to a door ended; no answer when the caller left, or the server answered, before the body was in. */
@@ -114,23 +149,61 @@ interface Served {
 }
 
 async function serve<P extends Parsed>(
-  options: PushDoorOptions<P>,
+  name: string,
+  route: PushRoute<P>,
   deps: DoorDeps,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<Served> {
-  const { clock, limits, lifetimesMs } = deps;
-  const text = await readText(req, res, limits.maxBodyBytes);
+  const refusal = route.keys?.refusal(req) ?? checkContentType(route, req);
+  if (refusal !== undefined) return refused(route, deps, res, refusal);
+  const key = route.isRepeatable === true ? idempotencyKey(req) : undefined;
+  if (key instanceof HttpError) return refused(route, deps, res, key);
+  const text = await readText(req, res, deps.limits.maxBodyBytes);
   if (text === undefined) return { dispatched: false };
-  if (text instanceof HttpError) return refused(deps, res, text);
-  const endedMs = clock.monotonic();
-  const body = parseJson(text, limits.maxDepth);
-  if (body instanceof HttpError) return refused(deps, res, body);
-  const context = { limits, lifetimesMs, receivedAtMs: clock.now(), needsCleaning: hasEscapes(text) };
-  const parsed = options.parse(body, context);
-  if (parsed instanceof HttpError) return refused(deps, res, parsed);
-  deps.observer.notificationReceived(options.name);
-  if (parsed.pushes.length === 0) return { dispatched: true, answer: options.answer(parsed, []) };
+  if (text instanceof HttpError) return refused(route, deps, res, text);
+  const endedMs = deps.clock.monotonic();
+  const work = (scope?: string): Promise<Concluded | HttpError> =>
+    conclude(name, route, deps, { res, text, endedMs, scope });
+  if (key === undefined || deps.idempotency === undefined) {
+    const concluded = await work();
+    return concluded instanceof HttpError
+      ? refused(route, deps, res, concluded)
+      : { dispatched: true, answer: concluded.answer };
+  }
+  const credential = givenKey(req) ?? "";
+  const answer = await deps.idempotency.run({ credential, path: route.path, key, body: text }, work);
+  return answer instanceof HttpError ? refused(route, deps, res, answer) : { dispatched: true, answer };
+}
+
+/** A request whose body is in. */
+interface ReadRequest {
+  readonly res: ServerResponse;
+  readonly text: string;
+  /** When its last byte had come, on the monotonic clock. */
+  readonly endedMs: number;
+  readonly scope: string | undefined;
+}
+
+async function conclude<P extends Parsed>(
+  name: string,
+  route: PushRoute<P>,
+  deps: DoorDeps,
+  { res, text, endedMs, scope }: ReadRequest,
+): Promise<Concluded | HttpError> {
+  const { clock, limits, lifetimesMs } = deps;
+  const body = route.body === "form" ? parseForm(text) : parseJson(text, limits.maxDepth, route.maxKeys);
+  if (body instanceof HttpError) return body;
+  const parsed = await route.parse(body, {
+    limits,
+    lifetimesMs,
+    receivedAtMs: clock.now(),
+    needsCleaning: hasEscapes(text) || route.body === "form",
+    ...(scope === undefined ? {} : { repeatScope: scope }),
+  });
+  if (parsed instanceof HttpError) return parsed;
+  deps.observer.notificationReceived(name);
+  if (parsed.pushes.length === 0) return { answer: route.answer(parsed, []), isFinal: true };
   const settled = await withLastResort(
     deps,
     deps.dispatcher.dispatch(parsed.pushes, {
@@ -139,15 +212,35 @@ async function serve<P extends Parsed>(
       callerGone: whenCallerLeaves(res),
     }),
   );
-  if (settled !== undefined) return { dispatched: true, answer: options.answer(parsed, settled) };
+  if (settled !== undefined) {
+    const isFinal = settled.every((each) => each.kind !== "retryable");
+    return { answer: route.answer(parsed, settled), isFinal };
+  }
   deps.log.error("the core did not settle a request in time", { request_id: requestIdOf(res) });
-  return { dispatched: true, answer: errorAnswer(new HttpError("try-again")) };
+  const { refuse = errorAnswer } = route;
+  return { answer: refuse(new HttpError("try-again")), isFinal: false };
 }
 
-function refused(deps: DoorDeps, res: ServerResponse, error: HttpError): Served {
+/** Matrix takes whatever is JSON; the other protocols name the type that they take, parameters aside. */
+function checkContentType<P extends Parsed>(
+  { body }: PushRoute<P>,
+  req: IncomingMessage,
+): HttpError | undefined {
+  if (body === undefined) return undefined;
+  const type = (req.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase();
+  const wanted = body === "form" ? "application/x-www-form-urlencoded" : "application/json";
+  return type === wanted ? undefined : new HttpError("wrong-content-type");
+}
+
+function refused(
+  { refuse = errorAnswer }: Pick<PushRoute<Parsed>, "refuse">,
+  deps: DoorDeps,
+  res: ServerResponse,
+  error: HttpError,
+): Served {
   const fields = { request_id: requestIdOf(res), status: error.status, reason: error.code };
   deps.log.warn("request refused", fields);
-  return { dispatched: false, answer: errorAnswer(error) };
+  return { dispatched: false, answer: refuse(error) };
 }
 
 /** Aborts when the connection closes while the answer is still awaited; nothing else hears of it (matrix-push 5.6). */

@@ -24,6 +24,17 @@ const table = {
     sentence: "No device has both an 'app_id' and a 'pushkey' that are strings.",
   },
   "too-many-devices": { status: 400, errcode: "M_TOO_LARGE", sentence: "Too many devices in one request." },
+  "wrong-content-type": {
+    status: 400,
+    errcode: "M_UNKNOWN",
+    sentence: "The body's Content-Type is missing or not the one that is taken here.",
+  },
+  "not-a-form": { status: 400, errcode: "M_UNKNOWN", sentence: "The body is no form in UTF-8." },
+  "bad-idempotency-key": {
+    status: 400,
+    errcode: "M_UNKNOWN",
+    sentence: "An Idempotency-Key has 1 to 255 characters and is sent once.",
+  },
   "bad-request": { status: 400, errcode: "M_UNKNOWN", sentence: "The request is not valid HTTP." },
   unauthorized: {
     status: 401,
@@ -34,10 +45,16 @@ const table = {
   "wrong-method": { status: 405, errcode: "M_UNRECOGNIZED", sentence: "This method is not served here." },
   "too-slow": { status: 408, errcode: "M_UNKNOWN", sentence: "The request did not end in time." },
   "body-too-large": { status: 413, errcode: "M_TOO_LARGE", sentence: "The body is too large." },
+  "too-many-pushes": { status: 413, errcode: "M_TOO_LARGE", sentence: "Too many pushes in one request." },
   "encoded-body": {
     status: 415,
     errcode: "M_UNKNOWN",
     sentence: "The body must be sent without a content coding.",
+  },
+  "idempotency-key-reused": {
+    status: 422,
+    errcode: "M_UNKNOWN",
+    sentence: "This Idempotency-Key came with another body before.",
   },
   limited: { status: 429, errcode: "M_LIMIT_EXCEEDED", sentence: "Too many requests." },
   "header-too-large": { status: 431, errcode: "M_TOO_LARGE", sentence: "The request's header is too large." },

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
+import { cleanObject, cleanText, isJsonObject, type JsonObject } from "../../json.ts";
 
 /** The largest count a badge can show everywhere (matrix-push 2.2). */
 const maxCount = 2_147_483_647;
@@ -6,34 +6,6 @@ const maxCount = 2_147_483_647;
 const secondsAbove = 1e11;
 /** The last time that a Date can hold, milliseconds since 1970. */
 const lastTimeMs = 8.64e15;
-
-/** Well-formed Unicode without NUL, which PostgreSQL cannot store; lone surrogates become U+FFFD (cases 15, 53). */
-export function cleanText(text: string): string {
-  const wellFormed = text.toWellFormed();
-  return wellFormed.includes("\0") ? wellFormed.replaceAll("\0", "") : wellFormed;
-}
-
-/** The same value when all its strings and keys are clean, else a clean copy. The caller has bounded its depth. */
-export function cleanJson(value: JsonValue): JsonValue {
-  if (typeof value === "string") return cleanText(value);
-  if (typeof value !== "object" || value === null) return value;
-  if (isJsonObject(value)) return cleanObject(value);
-  const cleaned = value.map(cleanJson);
-  return cleaned.every((item, i) => item === value[i]) ? value : cleaned;
-}
-
-/** `cleanJson` for an object. */
-export function cleanObject(value: JsonObject): JsonObject {
-  let changed = false;
-  const entries = Object.entries(value).map(([key, item]): [string, JsonValue] => {
-    const cleanKey = cleanText(key);
-    const cleanItem = cleanJson(item);
-    if (cleanKey !== key || cleanItem !== item) changed = true;
-    return [cleanKey, cleanItem];
-  });
-  // Defines, where assigning would set the prototype for a key `__proto__`.
-  return changed ? Object.fromEntries(entries) : value;
-}
 
 /** Reads optional fields of a stranger's object; a wrong type is an absent field (matrix-push 2). */
 export interface FieldReader {

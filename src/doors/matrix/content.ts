@@ -1,7 +1,7 @@
 import type { MatrixContent, MatrixForm, Priority, Urgency } from "../../core/push.ts";
 import { parseJson } from "../../http/body.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
-import { cleanObject, count, flag, type FieldReader } from "./clean.ts";
+import { cleanObject, isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
+import { count, flag, type FieldReader } from "./clean.ts";
 
 /** Events that ring (matrix-push 3.2). */
 const callInvite = "m.call.invite";

@@ -1,5 +1,5 @@
 import { jsonAnswer } from "../../http/answer.ts";
-import { pushDoor, type FrontDoor } from "../../http/door.ts";
+import { pushDoor, pushRoute, type FrontDoor } from "../../http/door.ts";
 import { answerNotify } from "./answer.ts";
 import { parseNotify } from "./parse.ts";
 
@@ -17,11 +17,11 @@ export interface MatrixDoorOptions {
 
 /** The Matrix push gateway API. */
 export function matrixDoor(options: MatrixDoorOptions): FrontDoor {
-  return pushDoor({
-    name: "matrix",
+  const route = pushRoute({
     path: notifyPath,
     parse: parseNotify,
     answer: answerNotify,
     ...(options.unifiedpushGateway ? { onGet: discovery } : {}),
   });
+  return pushDoor("matrix", [route]);
 }

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { MatrixContent, Push } from "../../core/push.ts";
 import type { ParseContext } from "../../http/door.ts";
 import { HttpError } from "../../http/errors.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
-import { cleanText, fieldReader, pushkeyTime, type FieldReader } from "./clean.ts";
+import { cleanText, isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
+import { fieldReader, pushkeyTime, type FieldReader } from "./clean.ts";
 import { contentFor, readDevice, readNotification, urgencyOf, type Notification } from "./content.ts";
 
 /** The longest app_id and pushkey, in bytes, that anybody is asked about (case 22). */

@@ -1,4 +1,4 @@
-import { cleanJson, cleanText } from "../../../src/doors/matrix/clean.ts";
+import { cleanJson, cleanText } from "../src/json.ts";
 
 describe("cleanText", () => {
   it.each([
