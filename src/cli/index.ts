@@ -4,6 +4,7 @@ import { version } from "../version.ts";
 import { checkCommand } from "./check.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
+import { hashPasswordCommand } from "./hash-password.ts";
 import { sendCommand } from "./send.ts";
 import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
@@ -19,6 +20,7 @@ export function program(): Command {
     .addCommand(doctorCommand(pushkinTypes))
     .addCommand(sendCommand())
     .addCommand(vapidCommand())
+    .addCommand(hashPasswordCommand())
     .addCommand(simCommand())
     .addCommand(demoCommand());
 }

@@ -87,3 +87,15 @@ export function sygnalSection<Properties extends Record<string, TSchema>>(
 ) {
   return Type.Object(properties, { unknown_keys: "warn", default: {}, ...options });
 }
+
+/** Keys that open a door, 16 characters or more each; none: it stays closed. */
+export function doorKeys(options: { readonly description: string }): TUnsafe<string[]> {
+  return Type.Unsafe<string[]>(
+    Type.Array(secret({ reads: "door_key", description: "A key." }), { default: [], ...options }),
+  );
+}
+
+/** A path that a door is served at, without a slash at its end. */
+export function doorPath(options: FieldOptions<string>): TUnsafe<string> {
+  return Type.Unsafe<string>({ reads: "door_path", ...options });
+}

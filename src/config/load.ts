@@ -10,7 +10,7 @@ import type { Preparation } from "./prepare.ts";
 import { formatPath } from "./problem.ts";
 import type { Finding, Problem } from "./problem.ts";
 import { readSmallFile } from "./read-file.ts";
-import { crossChecks, RootConfig } from "./schema.ts";
+import { checkWithApps, crossChecks, RootConfig } from "./schema.ts";
 import type { Config, Settings } from "./schema.ts";
 import type { Environment } from "./secrets.ts";
 import { validate } from "./validate.ts";
@@ -56,6 +56,9 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   };
   const settings = await readSettings(document, findings);
   const apps = await readApps(document.value.apps, options.pushkinTypes, { ...findings, nullIsAValue: true });
+  if (settings !== undefined && findings.problems.length === 0) {
+    findings.problems.push(...checkWithApps(settings, apps));
+  }
   await checkPermissions(read.mode, document.value.strict_permissions === true, findings);
 
   const tell = (list: readonly Finding[]): readonly Problem[] =>

@@ -23,6 +23,11 @@ export interface Rate {
 const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.?$/;
 const RATE = /^(\d{1,9})\s*\/\s*(s|m|h|d)$/;
 
+const DOOR_PATH = /^(?:\/[A-Za-z0-9._~-]+)+$/;
+/** Cost, r, p, salt and hash; the cost is bounded, since whoever asks makes us pay it (http/password-hash.ts). */
+const PASSWORD_HASH = /^scrypt:1[4-7]:8:[1-4]:[A-Za-z0-9_-]{22,88}:[A-Za-z0-9_-]{43}$/;
+const TOKEN_HASH = /^sha256:[0-9a-fA-F]{64}$/;
+
 /** The readers by the name that a schema's `reads` annotation gives. */
 export const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   [
@@ -125,6 +130,50 @@ export const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
         if (typeof value !== "string") return { problem: "must be a string" };
         const problem = weakness(value, 32);
         return problem === undefined ? { value } : { problem };
+      },
+    },
+  ],
+  [
+    "door_key",
+    {
+      schema: { type: "string", minLength: 16 },
+      read(value) {
+        if (typeof value !== "string") return { problem: "must be a string" };
+        const problem = weakness(value, 16);
+        return problem === undefined ? { value } : { problem };
+      },
+    },
+  ],
+  [
+    "door_path",
+    {
+      schema: { type: "string", pattern: DOOR_PATH.source },
+      read(value) {
+        return typeof value === "string" && DOOR_PATH.test(value)
+          ? { value }
+          : { problem: "must be a path such as /api/push, without a slash at its end" };
+      },
+    },
+  ],
+  [
+    "password_hash",
+    {
+      schema: { type: "string", pattern: "^scrypt:" },
+      read(value) {
+        return typeof value === "string" && PASSWORD_HASH.test(value)
+          ? { value }
+          : { problem: "must be what `signalbox hash-password` prints, beginning with scrypt:" };
+      },
+    },
+  ],
+  [
+    "token_hash",
+    {
+      schema: { type: "string", pattern: TOKEN_HASH.source },
+      read(value) {
+        return typeof value === "string" && TOKEN_HASH.test(value)
+          ? { value: value.toLowerCase() }
+          : { problem: "must be sha256: and 64 hex digits, made with: printf %s TOKEN | sha256sum" };
       },
     },
   ],

@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { DeliveryConfig, LimitsConfig, OutboxConfig, RejectionsConfig } from "../core/config.ts";
 import type { PushkinType } from "../core/pushkin.ts";
+import { checkFcmApp, checkRegistry, RegistryConfig } from "../doors/device-registry/config.ts";
 import { MatrixConfig } from "../doors/matrix/config.ts";
 import { AdminConfig, checkAdmin, checkHttp, HttpConfig } from "../http/config.ts";
 import { LogConfig } from "../log-config.ts";
@@ -30,6 +31,7 @@ export const RootConfig = Type.Object(
     outbound: OutboundConfig,
     upstream: UpstreamConfig,
     matrix: MatrixConfig,
+    registry: Type.Optional(RegistryConfig),
     workers: Type.Integer({
       default: 1,
       minimum: 1,
@@ -77,6 +79,11 @@ export const crossChecks: readonly {
   { sections: ["store"], check: ({ store }) => checkStore(store) },
   { sections: ["metrics"], check: ({ metrics }) => checkMetrics(metrics) },
   {
+    sections: ["registry", "http"],
+    check: ({ registry, http }) =>
+      registry === undefined ? [] : checkRegistry(registry, http.trusted_proxies),
+  },
+  {
     // Nothing can be promised without a store that survives (design, Settled points).
     sections: ["delivery", "store"],
     check({ delivery, store }) {
@@ -87,3 +94,8 @@ export const crossChecks: readonly {
     },
   },
 ];
+
+/** What sections say of `apps`: it runs when all of the file is valid. */
+export function checkWithApps(settings: Settings, apps: Config["apps"]): readonly Finding[] {
+  return settings.registry === undefined ? [] : checkFcmApp(settings.registry, apps);
+}
