@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "./clock.ts";
@@ -6,6 +7,7 @@ import type { Config } from "./config/schema.ts";
 import { createEngine, type Engine } from "./core/engine.ts";
 import { combineObservers, type Observer } from "./core/observer.ts";
 import { frontDoors } from "./doors/index.ts";
+import { appStates } from "./gateway/app-states.ts";
 import { createApps, type AppSet } from "./gateway/apps.ts";
 import { Live } from "./gateway/live.ts";
 import type { ReloadResult } from "./gateway/reload.ts";
@@ -19,6 +21,8 @@ import { createHttpServer, type HttpServer, type TlsIdentity } from "./http/serv
 import { createAccessLogObserver, createLogObserver } from "./log-observer.ts";
 import type { ClosableLog } from "./log/create-log.ts";
 import { logOptionsFrom } from "./log/setup.ts";
+import type { AppState } from "./metrics/app-state.ts";
+import { measuredOutbox } from "./metrics/measured-outbox.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { createSteadyClock } from "./store/steady-clock.ts";
@@ -117,6 +121,7 @@ export class Gateway {
         if (tls !== undefined && config.http.tls !== undefined) this.#server.setTls(tls);
         this.#server.setHandler(nextHandler);
         measureApps(parts.metrics, apps);
+        measureTls(parts.metrics, tls);
         log.setLevel(logOptionsFrom(next.log.setup).options.level ?? "info");
       },
     });
@@ -138,11 +143,13 @@ export class Gateway {
         clock,
         version,
         rememberedRejections: () => store.rejections.count(clock.now()),
-        ...(store.durable ? { outboxCounts: () => store.outbox.counts() } : {}),
-        pendingGcmRequests: () =>
-          [...((gateway?.apps ?? set)?.apps.values() ?? [])]
-            .filter(({ pushkin }) => pushkin.type === "gcm")
-            .reduce((sum, { pushkin }) => sum + pushkin.waiting(), 0),
+        ...(store.durable
+          ? {
+              outboxCounts: () => store.outbox.counts(),
+              oldestReceivedAtMs: () => store.outbox.oldestReceivedAtMs(),
+            }
+          : {}),
+        appStates: () => (gateway === undefined ? [] : gateway.#appStates()),
         logLinesDropped: () => log.droppedLines(),
       });
       const observer = combineObservers(metrics.observer, createLogObserver(log, clock));
@@ -150,13 +157,17 @@ export class Gateway {
       measureApps(metrics, set);
       const engine = createEngine({
         ...engineSettings(config, set.apps, known),
-        store,
+        store: {
+          ...store,
+          outbox: measuredOutbox(store.outbox, clock, (seconds) => metrics.storeCommitted(seconds)),
+        },
         observer,
         clock: steady,
         log,
         random: Math.random,
       });
       const tls = await readTls(config);
+      measureTls(metrics, tls);
       gateway = new Gateway({ options, store, metrics, observer, apps: set, engine, tls, steady });
       await noteConfigured(store, set.apps.keys(), clock);
       return gateway;
@@ -196,6 +207,10 @@ export class Gateway {
       await this.stop({ drainMs: 0 });
       throw asStartError(error);
     }
+  }
+
+  #appStates(): readonly AppState[] {
+    return appStates(this.apps.apps.values(), this.#engine.circuits());
   }
 
   /** The apps of the moment. */
@@ -247,6 +262,12 @@ async function open({ config, clock, log, onFatal }: GatewayOptions): Promise<St
   } catch (error) {
     throw asStartError(error);
   }
+}
+
+/** When the public listener's certificate ends. */
+function measureTls(metrics: Metrics, tls: TlsIdentity | undefined): void {
+  if (tls !== undefined)
+    metrics.certificateExpires(undefined, new X509Certificate(tls.cert).validToDate.getTime());
 }
 
 /** Their series appear, and when their certificates end. */

@@ -60,7 +60,8 @@ export class Attempter {
     const app = this.#deps.apps.latest(delivery.app);
     if (clock.now() >= facts.expiresAtMs) return { kind: "dropped", reason: "expired" };
     const { pushkin } = app;
-    const health = healths.of(app.name, pushkin.upstreamOf(message));
+    const upstream = pushkin.upstreamOf(message);
+    const health = healths.of(app.name, upstream);
     const permission = health.circuit.ask();
     if (permission === "open") {
       return { kind: "retryable", reason: "circuit-open", retryAfterMs: health.circuit.nextProbeInMs };
@@ -89,6 +90,8 @@ export class Attempter {
     observer.attemptEnded({
       app: app.name,
       pushkin: pushkin.type,
+      upstream,
+      isUsersChoice: pushkin.hasManyUpstreams === true,
       facts,
       attempt,
       outcome: result.outcome,

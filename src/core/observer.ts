@@ -7,6 +7,10 @@ export interface AttemptEvent {
   readonly app: string;
   /** `apns`, `gcm`, … */
   readonly pushkin: string;
+  /** The host that it went to. */
+  readonly upstream: string;
+  /** The host is one that users choose, out of any number. */
+  readonly isUsersChoice: boolean;
   readonly facts: PushFacts;
   /** 1 for the first. */
   readonly attempt: number;

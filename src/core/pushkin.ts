@@ -44,6 +44,8 @@ export interface Pushkin {
   readonly certificateExpiresAtMs?: number;
   /** Requests that wait for a connection or a free stream. */
   waiting(): number;
+  /** Connections that stand, and requests under way on them; absent where connections are nobody's to count. */
+  connections?(): { readonly open: number; readonly streams: number };
   /** Each of its pushes rings like a call (APNs push type voip). */
   readonly takesCalls?: true;
   /**

@@ -97,6 +97,32 @@ export const metricNames = {
     help: "Answers of FCM, by HTTP status.",
     labels: ["pushkin", "code"],
   },
+  webpushQueueTime: {
+    name: "sygnal_webpush_queue_time",
+    type: "histogram",
+    help: "Seconds that a request to a Web Push service waited for its turn.",
+    labels: [],
+    buckets: sygnalBuckets,
+  },
+  webpushRequestTime: {
+    name: "sygnal_webpush_request_time",
+    type: "histogram",
+    help: "Seconds that one request to a Web Push service took once it was its turn.",
+    labels: [],
+    buckets: sygnalBuckets,
+  },
+  webpushPending: {
+    name: "sygnal_pending_webpush_requests",
+    type: "gauge",
+    help: "Requests to Web Push services that wait for their turn.",
+    labels: [],
+  },
+  webpushActive: {
+    name: "sygnal_active_webpush_requests",
+    type: "gauge",
+    help: "Requests to Web Push services under way.",
+    labels: [],
+  },
   apnsRequestTime: {
     name: "sygnal_apns_request_time",
     type: "histogram",
@@ -138,9 +164,39 @@ export const metricNames = {
   attemptDuration: {
     name: "signalbox_attempt_duration_seconds",
     type: "histogram",
-    help: "Seconds that one attempt at an upstream took, the wait for a connection included.",
-    labels: ["app"],
+    help: "Seconds that one attempt took, the wait for a connection included; of hosts that users choose the known push services are told apart, the others are other.",
+    labels: ["app", "upstream"],
     buckets: sygnalBuckets,
+  },
+  circuitsOpen: {
+    name: "signalbox_circuits_open",
+    type: "gauge",
+    help: "Upstream hosts that are left alone because they fail or refuse the app's credentials; one is probed every few seconds.",
+    labels: ["app"],
+  },
+  upstreamConnections: {
+    name: "signalbox_upstream_connections",
+    type: "gauge",
+    help: "HTTP/2 connections to APNs or FCM that stand.",
+    labels: ["app"],
+  },
+  upstreamStreams: {
+    name: "signalbox_upstream_streams",
+    type: "gauge",
+    help: "Requests under way on the connections to APNs or FCM.",
+    labels: ["app"],
+  },
+  upstreamWaiting: {
+    name: "signalbox_upstream_waiting",
+    type: "gauge",
+    help: "Requests that wait for a connection, a free stream or their turn at a push service.",
+    labels: ["app"],
+  },
+  credentialExpiry: {
+    name: "signalbox_credential_expiry_timestamp_seconds",
+    type: "gauge",
+    help: "When a certificate ends, in seconds since 1970: an app's client certificate, or with an empty app the public listener's.",
+    labels: ["app", "credential"],
   },
   alarms: {
     name: "signalbox_alarms_total",
@@ -153,6 +209,12 @@ export const metricNames = {
     type: "counter",
     help: "Rejections that were held back because they look like a mistake of the configuration.",
     labels: ["app"],
+  },
+  guardHolding: {
+    name: "signalbox_guard_holding",
+    type: "gauge",
+    help: "Is 1 while rejections are held back: nothing has succeeded yet with these settings, or too many tokens look dead.",
+    labels: ["app", "reason"],
   },
   rememberedRejections: {
     name: "signalbox_remembered_rejections",
@@ -171,6 +233,19 @@ export const metricNames = {
     type: "gauge",
     help: "Bytes of promised pushes that wait.",
     labels: ["app"],
+  },
+  outboxOldest: {
+    name: "signalbox_outbox_oldest_seconds",
+    type: "gauge",
+    help: "How long the oldest promised push has waited; 0 when none waits.",
+    labels: [],
+  },
+  storeCommit: {
+    name: "signalbox_store_commit_duration_seconds",
+    type: "histogram",
+    help: "Seconds until the store had pushes on disk that were promised, the wait for its writer included.",
+    labels: [],
+    buckets: [0.001, 0.0025, ...sygnalBuckets],
   },
   concluded: {
     name: "signalbox_concluded_total",

@@ -225,6 +225,11 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
       }
       return next;
     },
+    async oldestReceivedAtMs() {
+      check();
+      const [first] = rows.values();
+      return first?.entry.receivedAtMs;
+    },
     async counts() {
       check();
       const known = [...counts].filter(([, { accepted }]) => accepted > 0);

@@ -174,6 +174,7 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
         return new Map(rows.map(({ app, entries }) => [app, entries]));
       }),
     nextDueInMs: (apps) => asking(() => runNextDue(pool, apps)),
+    oldestReceivedAtMs: () => asking(() => runOldest(pool)),
     counts: () => asking(() => runCounts(pool)),
     // Another replica's lease ends by its time alone; what has run out is found by whoever claims.
     releaseAbandoned: () => asking(() => runRelease(pool)),
@@ -369,6 +370,19 @@ async function runCounts(pool: PostgresPool): Promise<ReadonlyMap<string, Outbox
      FROM signalbox_outbox_apps WHERE accepted > 0`,
   );
   return new Map(rows.map(({ app, ...counts }) => [app, counts]));
+}
+
+/** One look into the index by age for each app. What is in somebody's hands just now is younger or back soon. */
+async function runOldest(pool: PostgresPool): Promise<number | undefined> {
+  const rows = await pool.run<{ oldest: number | null }>(
+    "cannot look for the oldest push",
+    `SELECT min(oldest)::float8 AS oldest FROM (
+       SELECT (SELECT o.received_ms FROM signalbox_outbox o
+               WHERE o.app = a.app AND o.owner IS NULL AND o.crashes = 0 ORDER BY o.received_ms LIMIT 1) AS oldest
+       FROM signalbox_outbox_apps a WHERE a.pending > 0
+     ) w`,
+  );
+  return rows[0]?.oldest ?? undefined;
 }
 
 async function runRelease(pool: PostgresPool): Promise<number> {

@@ -155,6 +155,12 @@ export const outboxOperations = {
     return new Map(rows.map((row) => [String(row["app"]), counts(row)]));
   }),
 
+  outboxOldest: read((db, _args: object): number | undefined => {
+    // By the rows' own order, which is that of their coming: no index is by age alone.
+    const row = db.get("SELECT received_ms FROM outbox ORDER BY entry LIMIT 1");
+    return row === undefined ? undefined : Number(row["received_ms"]);
+  }),
+
   outboxReleaseAbandoned: write((db, args: { owner: string }): number => {
     const rows = db.all(
       `UPDATE outbox SET owner = NULL, lease_until_ms = NULL, crashes = crashes + 1

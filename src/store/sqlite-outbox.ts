@@ -52,6 +52,7 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
     },
     expire: (limit) => client.ask("outboxExpire", { limit: Math.max(0, limit), ...times() }),
     nextDueInMs: (apps) => client.ask("outboxNextDue", { apps, ...times() }),
+    oldestReceivedAtMs: () => client.ask("outboxOldest", {}),
     counts: () => client.ask("outboxCounts", {}),
     releaseAbandoned: (owner) => client.ask("outboxReleaseAbandoned", { owner }),
   };

@@ -176,6 +176,8 @@ export interface Outbox {
   /** When the next unclaimed entry falls due, in milliseconds from now (0 = is due); undefined when none waits. */
   nextDueInMs(apps: readonly string[]): Promise<number | undefined>;
   counts(): Promise<ReadonlyMap<string, OutboxCounts>>;
+  /** When the entry that has waited the longest, or nearly so, came; undefined when none waits. Cheap at any size. */
+  oldestReceivedAtMs(): Promise<number | undefined>;
   /** At start, for a store with one process: what a former process held is held no more, and counts a crash. */
   releaseAbandoned(owner: string): Promise<number>;
 }

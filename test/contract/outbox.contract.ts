@@ -551,6 +551,17 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
       expect(await next(["now"])).toBe(0);
     });
 
+    it("knows since when the oldest entry waits", async () => {
+      expect(await outbox.oldestReceivedAtMs()).toBeUndefined();
+      await put(entryOf("1", { receivedAtMs: start - 5000 }));
+      await put(entryOf("2", { app: "other", receivedAtMs: start }), entryOf("3", { receivedAtMs: start }));
+      expect(await outbox.oldestReceivedAtMs()).toBe(start - 5000);
+      const [oldest] = (await claim()).filter(({ receivedAtMs }) => receivedAtMs < start);
+      if (oldest === undefined) throw new Error("the oldest was not claimed");
+      await outbox.settle([{ id: oldest.id, token: oldest.token, state: "handed" }]);
+      expect(await outbox.oldestReceivedAtMs()).toBe(start);
+    });
+
     it("leaves promised pushes alone when it prunes", async () => {
       await put(entryOf("1", { expiresInMs: 10, key: digestOf("key") }));
       expect(await store.prune(start + 1000 * minute)).toBe(0);

@@ -228,6 +228,7 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
         store.outbox.expire(1),
         store.outbox.nextDueInMs(["app"]),
         store.outbox.counts(),
+        store.outbox.oldestReceivedAtMs(),
         store.outbox.releaseAbandoned("me"),
         store.devices.report(reportOf("alice", [deviceOf("a")])),
         store.devices.remove("alice", { selector: "s" }),

@@ -1,6 +1,7 @@
 import type { AttemptEvent, SettledEvent } from "../../src/core/observer.ts";
 import type { Outcome } from "../../src/core/outcome.ts";
 import type { Push } from "../../src/core/push.ts";
+import type { AppState } from "../../src/metrics/app-state.ts";
 import { createMetrics, type Metrics, type MetricsOptions } from "../../src/metrics/metrics.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { metricNames } from "../../src/metrics/names.ts";
@@ -49,10 +50,19 @@ async function scrape(metrics: Metrics): Promise<ReadonlyMap<string, number>> {
 const attemptEnded = (pushkin: string, outcome: Outcome, more: Partial<AttemptEvent> = {}): AttemptEvent => ({
   app: pushkin === "apns" ? ios : android,
   pushkin,
+  upstream: "api.push.apple.com",
+  isUsersChoice: false,
   facts: push,
   attempt: 1,
   outcome,
   durationMs: 300,
+  ...more,
+});
+const stateOf = (app: string, pushkin: string, more: Partial<AppState> = {}): AppState => ({
+  app,
+  pushkin,
+  waiting: 0,
+  openCircuits: 0,
   ...more,
 });
 const settledAs = (settled: SettledEvent["settled"], app: string | undefined = ios): SettledEvent => ({
@@ -95,6 +105,10 @@ describe("Sygnal's series", () => {
       .sort();
     expect(listed).toEqual(
       [
+        "sygnal_webpush_queue_time histogram",
+        "sygnal_webpush_request_time histogram",
+        "sygnal_pending_webpush_requests gauge",
+        "sygnal_active_webpush_requests gauge",
         "sygnal_notifications_received_total counter",
         "sygnal_notifications_devices_received_total counter",
         "sygnal_per_pushkin_type_total counter pushkin",
@@ -163,7 +177,9 @@ describe("Sygnal's series", () => {
   });
 
   it("tell FCM's wait and request apart, and no status where no answer came", async () => {
-    const metrics = metricsWith({ pendingGcmRequests: () => 7 });
+    const metrics = metricsWith({
+      appStates: () => [stateOf(android, "gcm", { waiting: 7 }), stateOf(ios, "apns")],
+    });
     metrics.observer.attemptStarted(android, "gcm");
     metrics.observer.attemptEnded(
       attemptEnded("gcm", { kind: "delivered", answer: { status: 200 } }, { queueMs: 100 }),
@@ -182,6 +198,20 @@ describe("Sygnal's series", () => {
     expect(samples.get("sygnal_pending_gcm_requests")).toBe(7);
     expect(samples.get(`signalbox_attempts_total{app="${android}",status="2xx"}`)).toBe(1);
     expect(samples.get(`signalbox_attempts_total{app="${android}",status="none"}`)).toBe(1);
+  });
+
+  it("tell Web Push's wait, request and what is under way", async () => {
+    const metrics = metricsWith({ appStates: () => [stateOf("web", "webpush", { waiting: 3 })] });
+    metrics.observer.attemptStarted("web", "webpush");
+    metrics.observer.attemptStarted("web", "webpush");
+    metrics.observer.attemptEnded(
+      attemptEnded("webpush", { kind: "delivered", answer: { status: 201 } }, { queueMs: 100 }),
+    );
+    const samples = await scrape(metrics);
+    expect(samples.get("sygnal_webpush_queue_time_sum")).toBeCloseTo(0.1);
+    expect(samples.get("sygnal_webpush_request_time_sum")).toBeCloseTo(0.2);
+    expect(samples.get("sygnal_active_webpush_requests")).toBe(1);
+    expect(samples.get("sygnal_pending_webpush_requests")).toBe(3);
   });
 
   it("count pushes turned away and tell when a certificate ends", async () => {
@@ -280,14 +310,14 @@ describe("our own series", () => {
     const samples = await scrape(metrics);
     expect(samples.get(`sygnal_inflight_request_limit_drop_total{pushkin="${android}"}`)).toBe(0);
     expect(samples.get(`sygnal_inflight_request_limit_drop_total{pushkin="${ios}"}`)).toBe(1);
-    expect(samples.get(`signalbox_attempt_duration_seconds_count{app="${android}"}`)).toBe(0);
     expect(samples.get(`signalbox_build_info{version="1.2.3",node="${process.versions.node}"}`)).toBe(1);
     expect(samples.get('signalbox_event_loop_delay_seconds{quantile="1"}')).toBeGreaterThanOrEqual(0);
   });
 
   it("have every name that is in the list, and none beside it", async () => {
     const metrics = metricsWith({
-      pendingGcmRequests: () => 0,
+      appStates: () => [],
+      oldestReceivedAtMs: async () => undefined,
       logLinesDropped: () => 0,
       rememberedRejections: async () => new Map(),
       outboxCounts: async () => new Map(),
@@ -327,5 +357,63 @@ describe("our own series", () => {
     }
     expect(samples.get(`signalbox_outbox_pending_bytes{app="${ios}"}`)).toBe(700);
     expect(samples.get(`signalbox_concluded_total{app="${ios}",kind="dropped",reason="expired"}`)).toBe(1);
+  });
+
+  it("show each app's connections, circuits and guard, and drop an app that is gone", async () => {
+    let states = [
+      stateOf(ios, "apns", {
+        openCircuits: 1,
+        connections: { open: 2, streams: 5 },
+        holding: "mass-rejection",
+      }),
+      stateOf("web", "webpush", { waiting: 4 }),
+    ];
+    const metrics = metricsWith({ appStates: () => states });
+    const samples = await scrape(metrics);
+    expect(samples.get(`signalbox_circuits_open{app="${ios}"}`)).toBe(1);
+    expect(samples.get('signalbox_circuits_open{app="web"}')).toBe(0);
+    expect(samples.get(`signalbox_upstream_connections{app="${ios}"}`)).toBe(2);
+    expect(samples.get(`signalbox_upstream_streams{app="${ios}"}`)).toBe(5);
+    expect(samples.has('signalbox_upstream_connections{app="web"}')).toBe(false);
+    expect(samples.get('signalbox_upstream_waiting{app="web"}')).toBe(4);
+    expect(samples.get(`signalbox_guard_holding{app="${ios}",reason="mass-rejection"}`)).toBe(1);
+    expect(samples.get(`signalbox_guard_holding{app="${ios}",reason="never-succeeded"}`)).toBe(0);
+    states = [];
+    expect([...(await scrape(metrics)).keys()].filter((key) => key.startsWith("signalbox_circuits"))).toEqual(
+      [],
+    );
+  });
+
+  it("tell how long the oldest promised push waits, and how long commits take", async () => {
+    const clock = createFakeClock();
+    const receivedAtMs = clock.now();
+    await clock.advance(90_000);
+    const metrics = metricsWith({ clock, oldestReceivedAtMs: async () => receivedAtMs });
+    metrics.storeCommitted(0.004);
+    const samples = await scrape(metrics);
+    expect(samples.get("signalbox_outbox_oldest_seconds")).toBe(90);
+    expect(samples.get('signalbox_store_commit_duration_seconds_bucket{le="0.0025"}')).toBe(0);
+    expect(samples.get('signalbox_store_commit_duration_seconds_bucket{le="0.005"}')).toBe(1);
+    const idle = await scrape(metricsWith({ oldestReceivedAtMs: async () => undefined }));
+    expect(idle.get("signalbox_outbox_oldest_seconds")).toBe(0);
+  });
+
+  it("make no series of hosts that strangers choose", async () => {
+    const metrics = metricsWith();
+    for (const upstream of ["a.example", "b.example", "web.push.apple.com", "x.notify.windows.com"]) {
+      metrics.observer.attemptEnded(
+        attemptEnded("webpush", { kind: "delivered" }, { upstream, isUsersChoice: true }),
+      );
+    }
+    const text = await metrics.registry.metrics();
+    const upstreams = new Set([...text.matchAll(/upstream="([^"]*)"/g)].map(([, upstream]) => upstream));
+    expect([...upstreams].sort()).toEqual(["notify.windows.com", "other", "web.push.apple.com"]);
+  });
+
+  it("tell when the public listener's certificate ends", async () => {
+    const metrics = metricsWith();
+    metrics.certificateExpires(undefined, 1_800_000_000_000);
+    const series = 'signalbox_credential_expiry_timestamp_seconds{app="",credential="listener-certificate"}';
+    expect((await scrape(metrics)).get(series)).toBe(1_800_000_000);
   });
 });

@@ -201,6 +201,17 @@ class ApnsPushkin implements Pushkin {
     return [...this.#clients.values()].reduce((sum, client) => sum + client.waiting(), 0);
   }
 
+  connections(): { readonly open: number; readonly streams: number } {
+    let open = 0;
+    let streams = 0;
+    for (const client of this.#clients.values()) {
+      const one = client.connections();
+      open += one.open;
+      streams += one.streams;
+    }
+    return { open, streams };
+  }
+
   async close(signal: AbortSignal): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#clients.values()].map((client) => client.close(signal)));

@@ -100,6 +100,12 @@ export class FcmClient {
     return this.#pool.stats().queued;
   }
 
+  /** Connections that stand, and requests under way on them. */
+  connections(): { readonly open: number; readonly streams: number } {
+    const { active, draining, ready } = this.#pool.stats();
+    return { open: ready + draining, streams: active };
+  }
+
   close(signal: AbortSignal): Promise<void> {
     return this.#pool.close(signal);
   }

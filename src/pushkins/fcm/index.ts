@@ -115,6 +115,10 @@ class FcmPushkin implements Pushkin {
     return this.#client.waiting();
   }
 
+  connections(): { readonly open: number; readonly streams: number } {
+    return this.#client.connections();
+  }
+
   close(signal: AbortSignal): Promise<void> {
     return this.#client.close(signal);
   }
