@@ -6,6 +6,10 @@ import type { UpstreamTls } from "./connect.ts";
 import type { NetErrorClass } from "./net-error.ts";
 import type { PingPolicy } from "./ping-watch.ts";
 import type { LostReason } from "./stream-verdict.ts";
+import type { OpenWire } from "./wire.ts";
+
+/** Who speaks HTTP/2: Node's own client, or ours (docs/decisions/lean-http2.md). */
+export type Http2Client = "node" | "lean";
 
 /** What a pool must know, and what it may be told. */
 export interface Http2PoolOptions<State> {
@@ -16,6 +20,8 @@ export interface Http2PoolOptions<State> {
   readonly proxy?: URL;
   /** Instead of the system's, at every connect; not asked with a proxy, nor for an address. */
   readonly lookup?: LookupFunction;
+  /** What speaks HTTP/2 on its sockets, by name or as itself. Default `node`. */
+  readonly client?: Http2Client | OpenWire;
   /** Connections that take requests; draining ones come on top. Default 2. */
   readonly maxSessions?: number;
   /** Requests that may wait; the next ends at once as unsent, `queue-full`. Default 10,000. */

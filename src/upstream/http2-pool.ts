@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import { createConnector } from "./connect.ts";
 import { ConnectPacing, type Backoff } from "./connect-pacing.ts";
 import type {
+  Http2Client,
   Http2PoolOptions,
   Http2PoolStats,
   Http2Request,
@@ -11,9 +12,13 @@ import type {
 } from "./http2-api.ts";
 import { Http2Session, type Http2SessionOptions } from "./http2-session.ts";
 import type { NetFailure } from "./net-error.ts";
+import { openLeanWire } from "./lean/lean-wire.ts";
 import { openNodeWire } from "./node-wire.ts";
 import { PooledRequest, type RequestHome } from "./pooled-request.ts";
 import { RequestQueue } from "./request-queue.ts";
+import type { OpenWire } from "./wire.ts";
+
+const openers: Readonly<Record<Http2Client, OpenWire>> = { node: openNodeWire, lean: openLeanWire };
 
 interface Member<State> {
   readonly session: Http2Session;
@@ -51,10 +56,12 @@ export class Http2Pool<State> implements RequestHome<State> {
   #sweepIsIdle = false;
   #dispatching = false;
   #closing = false;
+  /** Closed, and its patience is over. */
+  #isCut = false;
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: Http2PoolOptions<State>) {
-    const { clock, origin, tls, proxy, lookup } = options;
+    const { clock, origin, tls, proxy, lookup, client = "node" } = options;
     const connectTimeoutMs = options.connectTimeoutMs ?? 5000;
     const backoff = options.connectBackoff ?? { minMs: 100, maxMs: 30_000, outageMaxMs: 8000 };
     this.origin = origin.host;
@@ -80,7 +87,7 @@ export class Http2Pool<State> implements RequestHome<State> {
         ...(proxy === undefined ? {} : { proxy }),
         ...(lookup === undefined ? {} : { lookup }),
       }),
-      openWire: openNodeWire,
+      openWire: typeof client === "function" ? client : openers[client],
       connectTimeoutMs,
       idlePing,
       busyPing,
@@ -155,6 +162,7 @@ export class Http2Pool<State> implements RequestHome<State> {
 
   /** A refused request gets another turn, before those that have not had one. */
   resend(request: PooledRequest<State>): void {
+    if (this.#isCut) return request.unsent("pool-closed");
     if (this.#refusedByBackoff(request)) return;
     request.enter(this.#resends);
     this.#dispatch();
@@ -317,6 +325,7 @@ export class Http2Pool<State> implements RequestHome<State> {
 
   async #untilClosed(signal: AbortSignal): Promise<void> {
     const abort = (): void => {
+      this.#isCut = true;
       for (const queue of [this.#resends, this.#queue]) {
         for (let next = queue.first; next !== undefined; next = queue.first) next.unsent("pool-closed");
       }

@@ -1,6 +1,11 @@
 import { systemClock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
-import type { Http2PoolOptions, Http2Request, Http2Result } from "../../src/upstream/http2-api.ts";
+import type {
+  Http2Client,
+  Http2PoolOptions,
+  Http2Request,
+  Http2Result,
+} from "../../src/upstream/http2-api.ts";
 import { Http2Pool } from "../../src/upstream/http2-pool.ts";
 import { testCa, type Listening } from "../support/upstream-server.ts";
 
@@ -18,8 +23,16 @@ export const patient = new AbortController().signal;
 const pools: TestPool[] = [];
 const servers: Listening[] = [];
 
-/** A pool that trusts the test authority; closed by `closeAll`. */
-export function startPool(origin: URL, options: Partial<Http2PoolOptions<TestState>> = {}): TestPool {
+/** Starts a pool that trusts the test authority; closed by `closeAll`. */
+export type StartPool = (origin: URL, options?: Partial<Http2PoolOptions<TestState>>) => TestPool;
+
+/** Starts pools that speak HTTP/2 through the given client. */
+export function poolsOf(client: Http2Client): StartPool {
+  return (origin, options) => startPool(origin, { client, ...options });
+}
+
+/** A pool on Node's client unless told otherwise. */
+export const startPool: StartPool = (origin, options = {}) => {
   let number = 0;
   const pool = new Http2Pool<TestState>({
     origin,
@@ -32,7 +45,7 @@ export function startPool(origin: URL, options: Partial<Http2PoolOptions<TestSta
   });
   pools.push(pool);
   return pool;
-}
+};
 
 /** Has `closeAll` close this server. */
 export function keep<Server extends Listening>(server: Server): Server {
