@@ -2,6 +2,8 @@
  * Loaded into a measured process by `node --import`: answers questions about memory and the event loop by IPC, and costs
  * nothing in between. What it says is about the main thread; the store's thread has a small heap of its own.
  */
+import { writeFileSync } from "node:fs";
+import { Session } from "node:inspector/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { GCProfiler } from "node:v8";
 import type { ProbeAnswer } from "./measured-process.ts";
@@ -41,5 +43,28 @@ process.on("message", (message: unknown) => {
     process.send?.({ heapUsedBytes: process.memoryUsage().heapUsed });
   }
 });
+let session: Session | undefined;
+
+/** `{profile: "begin"}` starts a CPU profile of the main thread, `{profile: FILE}` ends it and writes it. */
+process.on("message", (message: unknown) => {
+  if (typeof message !== "object" || message === null || !("profile" in message)) return;
+  const { profile } = message as { readonly profile: string };
+  void (profile === "begin" ? beginProfile() : endProfile(profile)).then(() => process.send?.({ profile }));
+});
+
+async function beginProfile(): Promise<void> {
+  session = new Session();
+  session.connect();
+  await session.post("Profiler.enable");
+  await session.post("Profiler.setSamplingInterval", { interval: 200 });
+  await session.post("Profiler.start");
+}
+
+async function endProfile(file: string): Promise<void> {
+  const result = await session?.post("Profiler.stop");
+  session?.disconnect();
+  writeFileSync(file, JSON.stringify(result?.profile));
+}
+
 // The channel alone must not keep the process.
 process.channel?.unref();

@@ -2,9 +2,9 @@
  * `npm run bench`: the gateway beside the reference relay, turn by turn in one run, against the same upstreams and with
  * the same callers, each in a process of their own.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { BadMeasurement, measure, medianOf, type Measurement } from "./measure.ts";
@@ -19,6 +19,7 @@ interface BenchFlags {
   readonly rounds: number;
   readonly seconds: number;
   readonly upstream: UpstreamKind;
+  readonly warmup: number;
   readonly only?: string;
   readonly profile?: string;
   readonly write?: true;
@@ -29,7 +30,7 @@ const print = (line = ""): void => void process.stdout.write(`${line}\n`);
 /** Every scenario, `rounds` times, the subjects in turn: A B A B. Prints and returns the medians. */
 export async function runBench(
   subjects: readonly Subject[],
-  flags: Omit<BenchFlags, "profile" | "write">,
+  flags: Omit<BenchFlags, "write">,
 ): Promise<readonly Row[]> {
   const directory = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
   const processes: MeasuredProcess[] = [];
@@ -56,13 +57,16 @@ export async function runBench(
       const rounds = new Map<string, Measurement[]>(running.map(({ name }) => [name, []]));
       const turn = async (subject: RunningSubject, durationMs: number): Promise<Measurement> =>
         measure({ subject, scenario, upstreams, load, durationMs });
-      for (const subject of running) await turn(subject, Math.min(3000, flags.seconds * 1000));
+      // The compilers need some thousand pushes before a program is what it will be for the rest of its life.
+      const warmupMs = (rows.length === 0 ? flags.warmup : flags.warmup / 4) * 1000;
+      for (const subject of running) await turn(subject, warmupMs);
       for (let round = 0; round < flags.rounds; round += 1) {
         for (const subject of running) {
           const measured = await turn(subject, flags.seconds * 1000);
           rounds.get(subject.name)?.push(measured);
         }
       }
+      if (flags.profile !== undefined) await profile(running, scenario, flags.profile, turn);
       const row: Row = {
         scenario,
         medians: new Map([...rounds].map(([name, each]) => [name, medianOf(each)])),
@@ -74,6 +78,22 @@ export async function runBench(
   } finally {
     for (const process of processes.reverse()) await process.stop();
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** One more stretch for each, with a CPU profile of its main thread. */
+async function profile(
+  running: readonly RunningSubject[],
+  scenario: Scenario,
+  directory: string,
+  turn: (subject: RunningSubject, durationMs: number) => Promise<Measurement>,
+): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  for (const subject of running.filter(({ hasProbe }) => hasProbe)) {
+    await subject.process.ask({ profile: "begin" });
+    await turn(subject, 5000);
+    const name = `${subject.name} ${titleOf(scenario)}`.toLowerCase().replaceAll(/\W+/g, "-");
+    await subject.process.ask({ profile: resolve(directory, `${name}.cpuprofile`) });
   }
 }
 
@@ -114,13 +134,9 @@ function positive(text: string): number {
 }
 
 async function main(flags: BenchFlags): Promise<void> {
-  const profile =
-    flags.profile === undefined
-      ? {}
-      : { nodeArgs: ["--cpu-prof", "--cpu-prof-dir", flags.profile, "--cpu-prof-interval", "200"] };
   try {
     print(machine());
-    const rows = await runBench([referenceRelay, gatewaySubject(profile)], flags);
+    const rows = await runBench([referenceRelay, gatewaySubject()], flags);
     if (flags.write === true) writeResults(rows, flags);
   } catch (error) {
     if (!(error instanceof BadMeasurement)) throw error;
@@ -135,13 +151,19 @@ if (import.meta.main) {
     .option("--quick", "a look: APNs and FCM, 20 callers, no upstream latency")
     .option("--rounds <count>", "stretches of load for each relay and scenario", positive, 5)
     .option("--seconds <seconds>", "length of a stretch", positive, 3)
+    .option(
+      "--warmup <seconds>",
+      "before the first stretch; a quarter of it before each further scenario",
+      positive,
+      8,
+    )
     .option("--only <text>", "only scenarios whose title holds this, such as 'APNs, 20 callers, 0 ms'")
     .addOption(
       new Option("--upstream <kind>", "lean: answers all alike; sim: the simulators")
         .choices(["lean", "sim"])
         .default("lean"),
     )
-    .option("--profile <directory>", "write a CPU profile of the gateway there")
+    .option("--profile <directory>", "write CPU profiles of the relays there, one a scenario")
     .option("--write", "write tables and plots into bench/results/")
     .addHelpText(
       "after",
