@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { RollingShare } from "./rolling-share.ts";
 
 /** When a circuit opens, and how it looks whether it may close (reliability 1.3). */
 export interface CircuitPolicy {
@@ -26,11 +27,6 @@ export const defaultCircuitPolicy: CircuitPolicy = {
 /** What may be sent now: everything, one push to see whether the upstream is back, or nothing. */
 export type Permission = "closed" | "probe" | "open";
 
-interface Result {
-  readonly atMs: number;
-  readonly failed: boolean;
-}
-
 /**
  * Keeps attempts away from an upstream that does not answer. *Closed*: everything goes. *Open*: nothing goes but one
  * probe at a time, one every few seconds; its success closes the circuit. Only what the upstream is to blame for is
@@ -40,9 +36,7 @@ export class Circuit {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #policy: CircuitPolicy;
-  /** Oldest first, at most the window's; a ring would save little. */
-  #results: Result[] = [];
-  #failures = 0;
+  readonly #results: RollingShare;
   #inARow = 0;
   #isOpen = false;
   #probing = false;
@@ -54,6 +48,7 @@ export class Circuit {
     this.#clock = clock;
     this.#random = random;
     this.#policy = policy;
+    this.#results = new RollingShare(policy.windowMs);
   }
 
   get isOpen(): boolean {
@@ -86,8 +81,7 @@ export class Circuit {
     if (this.#isOpen) {
       this.#isOpen = false;
       this.#probing = false;
-      this.#results = [];
-      this.#failures = 0;
+      this.#results.clear();
       this.#closedAtMs = this.#clock.monotonic();
       return;
     }
@@ -100,8 +94,8 @@ export class Circuit {
     this.#inARow += 1;
     this.#note(true);
     const { failuresInARow, minimum, share } = this.#policy;
-    const total = this.#results.length;
-    const tooMany = total >= minimum && this.#failures >= share * total;
+    const { total, failures } = this.#results;
+    const tooMany = total >= minimum && failures >= share * total;
     if (this.#inARow >= failuresInARow || tooMany) this.trip();
   }
 
@@ -109,8 +103,7 @@ export class Circuit {
   trip(): void {
     this.#isOpen = true;
     this.#inARow = 0;
-    this.#results = [];
-    this.#failures = 0;
+    this.#results.clear();
     this.#probeLater();
   }
 
@@ -126,15 +119,6 @@ export class Circuit {
   }
 
   #note(failed: boolean): void {
-    const nowMs = this.#clock.monotonic();
-    this.#results.push({ atMs: nowMs, failed });
-    if (failed) this.#failures += 1;
-    const from = nowMs - this.#policy.windowMs;
-    let old = 0;
-    while ((this.#results[old]?.atMs ?? nowMs) < from) {
-      if (this.#results[old]?.failed === true) this.#failures -= 1;
-      old += 1;
-    }
-    if (old > 0) this.#results.splice(0, old);
+    this.#results.add(failed, this.#clock.monotonic());
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Digest, KnownApp, KnownApps } from "../store/store.ts";
+import { RecentMap } from "./recent-map.ts";
 
 /** When dead-token answers are too many to be believed (D8). */
 export interface GuardPolicy {
@@ -34,8 +35,7 @@ export class Guard {
   readonly #clock: Clock;
   readonly #store: KnownApps;
   readonly #onStoreError: (error: unknown) => void;
-  /** Oldest first. */
-  readonly #judged = new Map<Digest, Judged>();
+  readonly #judged = new RecentMap<Judged>();
   #dead = 0;
   /** Distinct devices found dead since the last success. */
   readonly #deadRun = new Set<Digest>();
@@ -136,29 +136,23 @@ export class Guard {
   }
 
   #note(device: Digest, dead: boolean): void {
-    const before = this.#judged.get(device);
-    if (before !== undefined) this.#drop(device, before);
+    this.#drop(device);
     this.#judged.set(device, { atMs: this.#clock.monotonic(), dead });
     if (dead) this.#dead += 1;
-    if (this.#judged.size > MAX_JUDGED) {
-      for (const [oldest, judged] of this.#judged) {
-        this.#drop(oldest, judged);
-        break;
-      }
-    }
+    if (this.#judged.size > MAX_JUDGED) this.#drop(this.#judged.oldest()?.key ?? "");
   }
 
   #forgetOld(windowMs: number): void {
     const from = this.#clock.monotonic() - windowMs;
-    for (const [device, judged] of this.#judged) {
-      if (judged.atMs >= from) break;
-      this.#drop(device, judged);
+    for (;;) {
+      const oldest = this.#judged.oldest();
+      if (oldest === undefined || oldest.value.atMs >= from) return;
+      this.#drop(oldest.key);
     }
   }
 
-  #drop(device: Digest, judged: Judged): void {
-    this.#judged.delete(device);
-    if (judged.dead) this.#dead -= 1;
+  #drop(device: Digest): void {
+    if (this.#judged.delete(device)?.dead === true) this.#dead -= 1;
   }
 
   #write(change: Parameters<KnownApps["update"]>[1]): void {

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { AdaptiveLimit } from "./adaptive-limit.ts";
 import { Circuit } from "./circuit.ts";
 import type { Outcome } from "./outcome.ts";
+import { RecentMap } from "./recent-map.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
 /** Hosts that users supply are many: the least used are forgotten, which merely closes their circuits. */
@@ -29,7 +30,7 @@ export interface CircuitState {
 export class UpstreamHealths {
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #byKey = new Map<string, UpstreamHealth>();
+  readonly #byKey = new RecentMap<UpstreamHealth>();
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;
@@ -38,35 +39,26 @@ export class UpstreamHealths {
 
   of(app: string, host: string): UpstreamHealth {
     const key = `${app}\n${host}`;
-    const known = this.#byKey.get(key);
-    if (known !== undefined) {
-      // Used last: the hosts of strangers must not push out the ones that everyone uses.
-      this.#byKey.delete(key);
-      this.#byKey.set(key, known);
-      return known;
-    }
+    // Used last: the hosts of strangers must not push out the ones that everyone uses.
+    const known = this.#byKey.use(key);
+    if (known !== undefined) return known;
     const health: UpstreamHealth = {
       circuit: new Circuit(this.#clock, this.#random),
       budget: new RetryBudget(this.#clock),
       limit: new AdaptiveLimit(),
     };
-    if (this.#byKey.size >= MAX_UPSTREAMS) {
-      for (const oldest of this.#byKey.keys()) {
-        this.#byKey.delete(oldest);
-        break;
-      }
-    }
+    if (this.#byKey.size >= MAX_UPSTREAMS) this.#byKey.delete(this.#byKey.oldest()?.key ?? "");
     this.#byKey.set(key, health);
     return health;
   }
 
   /** Begins anew with all of an app's hosts. */
   forget(app: string): void {
-    for (const key of this.#byKey.keys()) if (key.startsWith(`${app}\n`)) this.#byKey.delete(key);
+    for (const [key] of this.#byKey.entries()) if (key.startsWith(`${app}\n`)) this.#byKey.delete(key);
   }
 
   circuits(): readonly CircuitState[] {
-    return [...this.#byKey].map(([key, { circuit }]) => {
+    return [...this.#byKey.entries()].map(([key, { circuit }]) => {
       const [app = "", host = ""] = key.split("\n");
       return { app, host, isOpen: circuit.isOpen, nextProbeInMs: circuit.nextProbeInMs };
     });
