@@ -1,10 +1,11 @@
-import { Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import winston from "winston";
+import TransportStream from "winston-transport";
 import { systemClock, type Clock } from "../clock.ts";
 import type { Log, LogFields } from "../log.ts";
 import { fileSink } from "./file-sink.ts";
 import { cleanFields, jsonLine, textLine, type CleanFields, type LogFormat, type LogLevel } from "./line.ts";
-import { streamSink, type LineSink } from "./sink.ts";
+import { maxWaitingBytes, streamSink, type LineSink } from "./sink.ts";
 
 /** Where lines go: a standard stream, a file that is appended to, or a stream of the caller's. */
 export type LogTarget = "stdout" | "stderr" | { readonly file: string } | { readonly stream: Writable };
@@ -56,11 +57,15 @@ export function createLog(options: LogOptions = {}): ClosableLog {
     level,
     exitOnError: false,
     silent: sinks.length === 0,
-    transports: destinations.map((destination, index) =>
-      transportFor(destination, options.format ?? "json", sinks[index]),
-    ),
+    // Winston's default would print each line as JSON once more, for nobody.
+    format: { transform: (info) => info },
+    transports: destinations.flatMap(({ format, level: least }, index) => {
+      const sink = sinks[index];
+      return sink === undefined ? [] : [new SinkTransport(sink, format ?? options.format ?? "json", least)];
+    }),
   });
   logger.on("error", () => undefined);
+  for (const transport of logger.transports) transport.on("error", () => undefined);
   let closed = false;
   const write = (line: Line): void => {
     if (closed || sinks.length === 0 || urgency[line.lineLevel] > urgency[level]) return;
@@ -119,39 +124,31 @@ function childFields(fields: LogFields): CleanFields {
 }
 
 function sinkFor(target: LogTarget, clock: Clock): LineSink {
-  if (target === "stdout") return streamSink(process.stdout);
-  if (target === "stderr") return streamSink(process.stderr);
+  if (target === "stdout") return streamSink(process.stdout, maxWaitingBytes, true);
+  if (target === "stderr") return streamSink(process.stderr, maxWaitingBytes, true);
   return "file" in target ? fileSink(target.file, clock) : streamSink(target.stream);
 }
 
-function transportFor(
-  destination: LogDestination,
-  format: LogFormat,
-  sink: LineSink | undefined,
-): winston.transports.StreamTransportInstance {
-  // Winston's stream transport neither bounds its buffer nor notices a reader that stopped; the sink behind does.
-  const stream = new Writable({
-    decodeStrings: false,
-    write(line: unknown, _encoding, callback) {
-      sink?.write(String(line));
-      callback();
-    },
-  });
-  stream.on("error", () => undefined);
-  const print = (destination.format ?? format) === "json" ? jsonLine : textLine;
-  const transport = new winston.transports.Stream({
-    stream,
-    eol: "\n",
-    ...(destination.level === undefined ? {} : { level: destination.level }),
-    format: winston.format.printf((info) =>
-      print(
-        info["timeMs"] as number,
-        info.level as LogLevel,
-        String(info.message),
-        info["fields"] as CleanFields,
-      ),
-    ),
-  });
-  transport.on("error", () => undefined);
-  return transport;
+/** One line on its way through Winston. */
+interface LineInfo extends winston.Logform.TransformableInfo {
+  readonly timeMs: number;
+  readonly fields: CleanFields;
+}
+
+/** Prints a line and hands it to its sink, which bounds what waits and notices a reader that stopped. */
+class SinkTransport extends TransportStream {
+  readonly #sink: LineSink;
+  readonly #print: typeof jsonLine;
+
+  constructor(sink: LineSink, format: LogFormat, level: LogLevel | undefined) {
+    super(level === undefined ? {} : { level });
+    this.#sink = sink;
+    this.#print = format === "json" ? jsonLine : textLine;
+  }
+
+  override log(line: unknown, next: () => void): void {
+    const { timeMs, level, message, fields } = line as LineInfo;
+    this.#sink.write(`${this.#print(timeMs, level as LogLevel, String(message), fields)}\n`);
+    next();
+  }
 }

@@ -19,30 +19,48 @@ export const closeWaitMs = 1000;
 /**
  * Lines into a stream that somebody else owns, such as standard output. Node writes to a pipe without blocking, so a
  * reader that stopped shows as a growing buffer only.
+ *
+ * @param gathers the lines of one turn of the event loop go out in one write, and so does, when the process exits,
+ * what is left: a system call for each line would cost more than all that made it
  */
-export function streamSink(stream: Writable, maxBytes = maxWaitingBytes): LineSink {
+export function streamSink(stream: Writable, maxBytes = maxWaitingBytes, gathers = false): LineSink {
   let dropped = 0;
   let broken = false;
+  let gathered = "";
+  let gatheredLines = 0;
+  let flushing: NodeJS.Immediate | undefined;
   // A reader that went away (EPIPE) costs the log, never the gateway.
   const onError = (): void => {
     broken = true;
   };
   stream.on("error", onError);
+  const flush = (): void => {
+    clearImmediate(flushing);
+    flushing = undefined;
+    const text = gathered;
+    const lines = gatheredLines;
+    gathered = "";
+    gatheredLines = 0;
+    if (broken || stream.destroyed || stream.writableEnded) dropped += lines;
+    else if (lines > 0) stream.write(text);
+  };
+  if (gathers) process.on("exit", flush);
   return {
     write(line) {
-      if (
-        broken ||
-        stream.destroyed ||
-        stream.writableEnded ||
-        stream.writableLength + line.length > maxBytes
-      ) {
+      const waiting = stream.writableLength + gathered.length;
+      if (broken || stream.destroyed || stream.writableEnded || waiting + line.length > maxBytes) {
         dropped += 1;
         return;
       }
-      stream.write(line);
+      gathered += line;
+      gatheredLines += 1;
+      if (gathers) flushing ??= setImmediate(flush);
+      else flush();
     },
     dropped: () => dropped,
     async close() {
+      flush();
+      process.off("exit", flush);
       if (!broken && !stream.destroyed && stream.writableLength > 0) await drained(stream);
       // The listener stays: an error that comes later must not end the process.
     },
