@@ -125,8 +125,10 @@ export interface SeenFrame {
   readonly socket: TLSSocket;
 }
 
+const noBytes = Buffer.alloc(0);
+
 /** An HTTP/2 frame's bytes. */
-export function frame(type: number, flags: number, streamId: number, payload = Buffer.alloc(0)): Buffer {
+export function frame(type: number, flags: number, streamId: number, payload: Uint8Array = noBytes): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head.writeUInt8(type, 3);
