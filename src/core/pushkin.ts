@@ -85,8 +85,10 @@ export interface PushkinDeps {
   readonly proxy?: URL;
   /** Where endpoints that users supply may lead; absent = public https hosts alone. */
   readonly outbound?: Outbound;
-  /** `upstream.http2`: HTTP/2 towards push services too, where they speak it. */
-  readonly http2?: boolean;
+  /** `upstream.http2`: who speaks HTTP/2. Default: the upstreams' own. */
+  readonly http2Client?: "node" | "lean";
+  /** `upstream.http2_to_push_services`: HTTP/2 towards push services too, where they speak it. */
+  readonly http2ToPushServices?: boolean;
   /** What the pushkins of one gateway have in common, such as one provider token per key. */
   readonly shared: Shared;
 }

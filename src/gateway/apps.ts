@@ -51,7 +51,7 @@ export async function createApps(
   try {
     for (const [name, app] of config.apps) {
       // Read before the pushkin reads its files: a file written in between makes the next reload take it anew.
-      const identity = await identityOf(app, [config.proxy, config.outbound, config.upstream.http2]);
+      const identity = await identityOf(app, [config.proxy, config.outbound, config.upstream]);
       const pushkin = await createPushkin(name, app, config, shared, deps);
       made.push(pushkin);
       const before = former?.apps.get(name);
@@ -101,7 +101,8 @@ async function createPushkin(
       log: log.child({ app: name }),
       shared,
       outbound: config.outbound,
-      http2: config.upstream.http2,
+      http2Client: config.upstream.http2,
+      http2ToPushServices: config.upstream.http2_to_push_services,
       ...(config.proxy === undefined ? {} : { proxy: new URL(config.proxy) }),
     });
   } catch (error) {

@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
-import { cidrs, secret, section } from "../config/fields.ts";
+import { cidrs, oneOf, secret, section } from "../config/fields.ts";
 
 /** `proxy`: Sygnal's key; the environment's `HTTPS_PROXY` counts when it is absent (sygnal-compat 16). */
 export const ProxyConfig = Type.Optional(
@@ -35,7 +35,12 @@ export const OutboundConfig = section(
 /** `upstream`: how upstreams are spoken to. */
 export const UpstreamConfig = section(
   {
-    http2: Type.Boolean({
+    http2: oneOf(["node", "lean"], {
+      default: "node",
+      description:
+        "Who speaks HTTP/2: `node`, Node's own client, or `lean`, Signalbox's own, which takes a fraction of the time.",
+    }),
+    http2_to_push_services: Type.Boolean({
       default: false,
       description: "HTTP/2 towards Web Push and UnifiedPush services as well. APNs and FCM always use it.",
     }),

@@ -8,6 +8,7 @@ import { AddressGuard } from "./address-guard.ts";
 import type { Endpoint } from "./endpoint-url.ts";
 import { GuardedTunnelAgent, GuardedTunnelAgentPlain, type TunnelTo } from "./guarded-tunnel.ts";
 import { preferHttp2 } from "./guarded-http2.ts";
+import type { Http2Client } from "./http2-api.ts";
 import {
   REFUSED_CODE,
   type GuardedOrigin,
@@ -37,6 +38,8 @@ export interface GuardedHttpOptions {
   readonly maxSockets: number;
   /** HTTP/2 where the endpoint speaks it. Not through a proxy. Default false. */
   readonly http2?: boolean;
+  /** Who speaks it. Default: the pool's own. */
+  readonly http2Client?: Http2Client;
   /** Default: the machine's name servers. */
   readonly resolver?: Resolver;
   readonly guard?: AddressGuard;
@@ -124,7 +127,7 @@ export class GuardedHttp {
       },
     };
     if (this.#options.http2 !== true || proxy !== undefined || endpoint.isPlainHttp) return http1;
-    const { clock, ca, limitMs = LIMIT_MS, connectLimitMs = CONNECT_LIMIT_MS } = this.#options;
+    const { clock, ca, http2Client, limitMs = LIMIT_MS, connectLimitMs = CONNECT_LIMIT_MS } = this.#options;
     return preferHttp2(http1, {
       origin: endpoint.url,
       lookup,
@@ -132,6 +135,7 @@ export class GuardedHttp {
       // Strangers choose these hosts: what becomes of them is told by the outcomes, not by the log.
       log: silentLog,
       ...(ca === undefined ? {} : { tls: { ca } }),
+      ...(http2Client === undefined ? {} : { client: http2Client }),
       requestTimeoutMs: limitMs,
       connectTimeoutMs: connectLimitMs,
     });

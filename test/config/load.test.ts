@@ -225,7 +225,7 @@ describe("defaults", () => {
       },
       outbox: { max_rows: 1_000_000, max_bytes: 2_147_483_648, app_share: 0.2 },
       outbound: { allow_addresses: [], allow_ports: [443], allow_http: false },
-      upstream: { http2: false },
+      upstream: { http2: "node", http2_to_push_services: false },
       matrix: { unifiedpush_gateway: false },
       workers: 1,
       strict_permissions: false,

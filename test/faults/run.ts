@@ -9,6 +9,7 @@ const usage = `npm run faults                      tier 1 of the fault catalogue
 npm run faults -- --all             tier 2 too
 npm run faults -- --ci              the selection for every commit, three minutes at most
 npm run faults -- B H UA10          rows whose number is or begins so
+npm run faults -- --http2 lean      any of these with that HTTP/2 client towards the upstreams (node, lean)
 npm run faults -- --crash 100       100 cycles of kill -9 under load on SQLite (--postgres: on PostgreSQL)
 `;
 
@@ -94,12 +95,18 @@ async function main(): Promise<boolean> {
       ci: { type: "boolean", default: false },
       crash: { type: "string" },
       postgres: { type: "boolean", default: false },
+      http2: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) {
     console.log(usage);
     return true;
+  }
+  if (values.http2 !== undefined) {
+    if (values.http2 !== "node" && values.http2 !== "lean") throw new Error("--http2 wants node or lean");
+    process.env["SIGNALBOX_TEST_HTTP2"] = values.http2;
+    console.log(`HTTP/2 client: ${values.http2}\n`);
   }
   if (values.crash !== undefined) {
     const cycles = Number(values.crash);

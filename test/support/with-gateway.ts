@@ -12,6 +12,7 @@ import { pushkinTypes } from "../../src/pushkins/index.ts";
 import { startSimulators, type Simulators, type SimulatorsOptions } from "../../src/simulator/index.ts";
 import { writeWorkspace, type WorkspaceFiles } from "../../src/simulator/workspace.ts";
 import { createHttpClient, type HttpResult } from "../../src/upstream/http-client.ts";
+import { upstreamOfTests } from "./http2-client.ts";
 
 /** The apps of every gateway started here. */
 export const IOS = "com.example.ios";
@@ -92,6 +93,7 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     admin: { enabled: false },
     metrics: { prometheus: { enabled: true, port: 0 } },
     store: { url: `sqlite:${storeFile}` },
+    ...upstreamOfTests(),
     ...setUp.config,
     apps: { [IOS]: ios, [ANDROID]: android, ...setUp.apps?.({ ios, android }, files) },
   };

@@ -59,7 +59,8 @@ async function appLines(
     log: silentLog,
     shared: new Shared(),
     outbound: config.outbound,
-    http2: config.upstream.http2,
+    http2Client: config.upstream.http2,
+    http2ToPushServices: config.upstream.http2_to_push_services,
     ...(proxy === undefined ? {} : { proxy }),
   };
   const chosen = [...config.apps].filter(([name]) => only === undefined || only.includes(name));

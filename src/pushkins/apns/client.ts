@@ -44,6 +44,7 @@ export class ApnsClient {
       origin,
       tls: credentials.tls,
       ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }),
+      ...(deps.http2Client === undefined ? {} : { client: deps.http2Client }),
       maxSessions: 3,
       idlePing: IDLE_PING,
       createState: () => ({}),

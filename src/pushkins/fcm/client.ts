@@ -42,6 +42,7 @@ export class FcmClient {
       origin: options.origin,
       tls: options.tls,
       ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }),
+      ...(deps.http2Client === undefined ? {} : { client: deps.http2Client }),
       maxSessions: 4,
       // Google hangs up on a connection that PINGs without work (fcm.md 3).
       idlePing: null,

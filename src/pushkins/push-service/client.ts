@@ -51,7 +51,7 @@ export class ServiceClient {
   #closing = false;
 
   constructor({ deps, perHost, vapid, base, ca }: ServiceClientOptions) {
-    const { clock, proxy, outbound = strictest, http2 = false } = deps;
+    const { clock, proxy, outbound = strictest, http2ToPushServices = false, http2Client } = deps;
     this.#clock = clock;
     this.#vapid = vapid;
     this.#base = base === undefined ? undefined : parseEndpoint(base);
@@ -59,7 +59,8 @@ export class ServiceClient {
     this.#http = new GuardedHttp({
       clock,
       outbound,
-      http2,
+      http2: http2ToPushServices,
+      ...(http2Client === undefined ? {} : { http2Client }),
       maxSockets: perHost,
       ...(proxy === undefined ? {} : { proxy }),
       ...(ca === undefined ? {} : { ca }),

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { upstreamOfTests } from "../../support/http2-client.ts";
 import { ANDROID, IOS } from "../../support/with-gateway.ts";
 import type { Upstreams } from "./upstreams.ts";
 
@@ -90,6 +91,7 @@ export async function createGatewayProcess(options: GatewayProcessOptions): Prom
     admin: { enabled: false },
     metrics: { prometheus: { enabled: true, port: metricsPort } },
     store: { url: options.storeUrl ?? `sqlite:${join(directory, `${name}.db`)}` },
+    ...upstreamOfTests(),
     ...options.config,
     apps: { [IOS]: ios, [ANDROID]: android, ...options.apps?.({ ios, android }) },
   };

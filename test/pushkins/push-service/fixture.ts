@@ -119,7 +119,7 @@ async function startRig<S extends AnySimulator, O>(
     shared: new Shared(),
     outbound: { allow_addresses: [LOOPBACK], allow_ports: [443], allow_http: false, ...options.outbound },
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
-    ...(options.http2 === undefined ? {} : { http2: options.http2 }),
+    ...(options.http2 === undefined ? {} : { http2ToPushServices: options.http2 }),
   };
   const pushkin = await (type === "webpush" ? webpush : unifiedpush).create(
     "com.example.app",

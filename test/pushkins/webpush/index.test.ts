@@ -449,7 +449,7 @@ describe("the way to the service", () => {
   });
 });
 
-describe("upstream.http2", () => {
+describe("upstream.http2_to_push_services", () => {
   it("sends side by side over one connection", async () => {
     const { simulator, outcome } = await start({ http2: true });
     const subscriptions = Array.from({ length: 60 }, () => simulator.subscribe());
