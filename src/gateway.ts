@@ -9,6 +9,7 @@ import { combineObservers, type Observer } from "./core/observer.ts";
 import { frontDoors } from "./doors/index.ts";
 import { appStates } from "./gateway/app-states.ts";
 import { createApps, type AppSet } from "./gateway/apps.ts";
+import { doorOptions } from "./gateway/doors.ts";
 import { Live } from "./gateway/live.ts";
 import type { ReloadResult } from "./gateway/reload.ts";
 import { engineSettings, readTls } from "./gateway/settings.ts";
@@ -89,13 +90,14 @@ export class Gateway {
     const { dedupe, digests } = parts.engine;
     // One for the whole life: a reload must not forget what is under way.
     const idempotency = new Idempotency(dedupe, digests, parts.steady, config.delivery.dedupe_for);
-    const handler = ({ delivery, http, limits, matrix }: Config): RequestListener =>
-      createApp({
+    const handler = (settings: Config): RequestListener => {
+      const { delivery, http, limits } = settings;
+      return createApp({
         clock: parts.steady,
         log,
         observer: httpObserver,
         dispatcher: parts.engine.dispatcher,
-        doors: frontDoors({ matrix: { unifiedpushGateway: matrix.unifiedpush_gateway } }),
+        doors: frontDoors(doorOptions(settings, parts.engine)),
         limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
         lifetimesMs: delivery.expire_after,
         answerWithinMs: delivery.answer_within,
@@ -103,6 +105,7 @@ export class Gateway {
         isStopping: () => this.#stopping,
         trustedProxies: http.trusted_proxies,
       });
+    };
     this.#server = createHttpServer({
       handler: handler(config),
       clock,

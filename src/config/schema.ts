@@ -3,6 +3,8 @@ import type { Static } from "@sinclair/typebox";
 import { DeliveryConfig, LimitsConfig, OutboxConfig, RejectionsConfig } from "../core/config.ts";
 import type { PushkinType } from "../core/pushkin.ts";
 import { checkFcmApp, checkRegistry, RegistryConfig } from "../doors/device-registry/config.ts";
+import { checkEvents } from "../doors/events/config.ts";
+import { checkSoftphone, SoftphoneConfig } from "../doors/softphone/config.ts";
 import { MatrixConfig } from "../doors/matrix/config.ts";
 import { AdminConfig, checkAdmin, checkHttp, HttpConfig } from "../http/config.ts";
 import { LogConfig } from "../log-config.ts";
@@ -32,6 +34,7 @@ export const RootConfig = Type.Object(
     upstream: UpstreamConfig,
     matrix: MatrixConfig,
     registry: Type.Optional(RegistryConfig),
+    softphone: Type.Optional(SoftphoneConfig),
     workers: Type.Integer({
       default: 1,
       minimum: 1,
@@ -74,6 +77,14 @@ export const crossChecks: readonly {
   readonly sections: readonly (keyof Settings)[];
   check(settings: Settings): readonly Finding[] | Promise<readonly Finding[]>;
 }[] = [
+  {
+    sections: ["softphone"],
+    check: ({ softphone }) => (softphone === undefined ? [] : checkSoftphone(softphone)),
+  },
+  {
+    sections: ["registry"],
+    check: ({ registry }) => (registry === undefined ? [] : checkEvents(registry.events)),
+  },
   { sections: ["http"], check: ({ http }) => checkHttp(http) },
   { sections: ["admin"], check: ({ admin }) => checkAdmin(admin) },
   { sections: ["store"], check: ({ store }) => checkStore(store) },

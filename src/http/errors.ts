@@ -10,6 +10,7 @@ interface ErrorRow {
 const table = {
   "not-json": { status: 400, errcode: "M_NOT_JSON", sentence: "The body is not JSON in UTF-8." },
   "not-an-object": { status: 400, errcode: "M_BAD_JSON", sentence: "The body must be a JSON object." },
+  "not-a-list": { status: 400, errcode: "M_BAD_JSON", sentence: "The body must be a JSON list or object." },
   "too-deep": { status: 400, errcode: "M_BAD_JSON", sentence: "The JSON is nested too deeply." },
   "too-many-keys": { status: 400, errcode: "M_BAD_JSON", sentence: "The JSON has too many keys." },
   "no-notification": {
