@@ -36,7 +36,7 @@ async function serve(file: string): Promise<void> {
   const log = openLog(config, file);
   const end = endOfProcess(log);
   // From here on a signal is heard, also one that comes in the middle of the start.
-  const stopAsked = firstSignal();
+  const stopAsked = firstSignal(log);
   let gateway: Gateway | undefined;
   process.on("SIGHUP", () => void gateway?.reload());
   try {
@@ -74,21 +74,26 @@ function endOfProcess(log: ClosableLog): (what: string) => void {
   return (what) => end(what);
 }
 
-function firstSignal(): Promise<NodeJS.Signals> {
+/** Resolves at the first signal to stop. A second one ends the process at once, also in the middle of the start. */
+function firstSignal(log: ClosableLog): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+    let isFirst = true;
+    const hear = (signal: NodeJS.Signals): void => {
+      if (isFirst) {
+        isFirst = false;
+        log.info("stopping", { signal });
+        resolve(signal);
+        return;
+      }
+      log.warn("stopping at once", { signal });
+      process.exit(0);
+    };
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, hear);
   });
 }
 
-/** Ends the process when the gateway has stopped in order, or at once on a second signal. */
+/** Ends the process when the gateway has stopped in order. */
 async function stop(gateway: Gateway, signal: NodeJS.Signals, log: ClosableLog): Promise<void> {
-  log.info("stopping", { signal });
-  for (const second of ["SIGTERM", "SIGINT"] as const) {
-    process.on(second, () => {
-      log.warn("stopping at once", { signal: second });
-      process.exit(0);
-    });
-  }
   // Whoever presses Ctrl-C is not a load balancer that needs time to look elsewhere.
   await gateway.stop({ drainMs: signal === "SIGTERM" ? gateway.drainDelayMs : 0 });
   log.info("stopped");

@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -149,6 +149,28 @@ describe("signalbox serve as a process", () => {
     await gateway.printed('"message":"stopping"');
     gateway.child.kill("SIGTERM");
     expect(await gateway.ended()).toBe(0);
+  });
+
+  it("SIGTERM twice ends it at once in the middle of the start as well", async () => {
+    // A database that takes the connection and says nothing: the start waits for it.
+    const silent = createServer((socket) => socket.on("error", () => {}));
+    await once(silent.listen(0, "127.0.0.1"), "listening");
+    const connected = once(silent, "connection") as Promise<[Socket]>;
+    const { port } = silent.address() as AddressInfo;
+    const path = await write("twice-early.yaml", {
+      store: { url: `postgresql://user:secret@127.0.0.1:${port}/db?sslmode=disable` },
+    });
+    const gateway = spawnSignalbox(["serve", "--config", path], { cwd: directory });
+    running.push(gateway);
+    const [socket] = await connected;
+    gateway.child.kill("SIGTERM");
+    await gateway.printed('"message":"stopping"');
+    expect(socket.readyState).toBe("open");
+    gateway.child.kill("SIGTERM");
+    expect(await gateway.ended()).toBe(0);
+    expect(gateway.stderr()).toContain("stopping at once");
+    socket.destroy();
+    silent.close();
   });
 
   it("remembers dead tokens and delivered pushes over an orderly restart", async () => {

@@ -29,7 +29,8 @@ export function spawnSignalbox(
   let stderr = "";
   child.stdout.on("data", (chunk) => (stdout += String(chunk)));
   child.stderr.on("data", (chunk) => (stderr += String(chunk)));
-  const exit = once(child, "exit") as Promise<[number | null, string | null]>;
+  // Not "exit": what was printed last may be read after that.
+  const exit = once(child, "close") as Promise<[number | null, string | null]>;
   return {
     child,
     stdout: () => stdout,
@@ -51,7 +52,7 @@ export function spawnSignalbox(
         const timer = setTimeout(fail, 15_000);
         child.stdout.on("data", look);
         child.stderr.on("data", look);
-        child.once("exit", () => {
+        child.once("close", () => {
           look();
           fail();
         });
