@@ -20,8 +20,16 @@ export interface ClientOptions {
 /** The main thread's end of the writer thread. */
 export interface Client {
   readonly installationKey: Uint8Array;
-  /** Rejects with StoreError only. When the deadline has passed, the work may still have been done. */
-  ask<Name extends OperationName>(name: Name, args: ArgsOf<Name>): Promise<ResultOf<Name>>;
+  /**
+   * Rejects with StoreError only. When the deadline has passed, the work may still have been done.
+   *
+   * @param onLate is given the result of work that was done although its caller had been told that it failed
+   */
+  ask<Name extends OperationName>(
+    name: Name,
+    args: ArgsOf<Name>,
+    onLate?: (result: ResultOf<Name>) => void,
+  ): Promise<ResultOf<Name>>;
   readonly closed: boolean;
   /** Everything asked before is done first. */
   close(): Promise<void>;
@@ -31,6 +39,7 @@ interface Pending {
   readonly deadline: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: StoreError) => void;
+  readonly onLate?: (value: unknown) => void;
 }
 
 /** A start that takes longer hangs: even the check of a large file is through by then. */
@@ -94,6 +103,8 @@ function connect(
 ): Client {
   /** In the order of their ids, thus of their deadlines. */
   const pending = new Map<number, Pending>();
+  /** Calls that have failed by their deadline, and whose result somebody wants nevertheless. */
+  const late = new Map<number, (value: unknown) => void>();
   let outgoing: Request[] = [];
   let lastId = 0;
   let cancelTimer: (() => void) | undefined;
@@ -132,10 +143,11 @@ function connect(
   const expire = (): void => {
     const now = clock.monotonic();
     const error = new StoreError("unavailable", `the store did not answer in ${deadlineMs} ms`);
-    for (const [id, { deadline, reject }] of pending) {
+    for (const [id, { deadline, reject, onLate }] of pending) {
       if (deadline > now) break;
       Atomics.store(abandonedThrough, 0, BigInt(id));
       pending.delete(id);
+      if (onLate !== undefined) late.set(id, onLate);
       silent ??= error;
       reject(error);
     }
@@ -148,11 +160,17 @@ function connect(
     cancelTimer = undefined;
     for (const { reject } of pending.values()) reject(error);
     pending.clear();
+    late.clear();
   };
 
   const settle = (answer: Answer): void => {
     const call = pending.get(answer.id);
-    if (call === undefined) return;
+    if (call === undefined) {
+      const onLate = late.get(answer.id);
+      late.delete(answer.id);
+      if ("value" in answer) onLate?.(answer.value);
+      return;
+    }
     pending.delete(answer.id);
     if ("value" in answer) call.resolve(answer.value);
     else call.reject(errorOf(answer.failure));
@@ -193,7 +211,11 @@ function connect(
     get closed() {
       return over !== undefined;
     },
-    ask<Name extends OperationName>(name: Name, args: ArgsOf<Name>): Promise<ResultOf<Name>> {
+    ask<Name extends OperationName>(
+      name: Name,
+      args: ArgsOf<Name>,
+      onLate?: (result: ResultOf<Name>) => void,
+    ): Promise<ResultOf<Name>> {
       if (over !== undefined) return Promise.reject(over);
       if (pending.size >= maxWaiting) {
         return Promise.reject(new StoreError("unavailable", "too many calls wait for the store"));
@@ -205,6 +227,7 @@ function connect(
           // The thread answers a request with the result of the operation that it named.
           resolve: (value) => resolve(value as ResultOf<Name>),
           reject,
+          ...(onLate === undefined ? {} : { onLate: (value) => onLate(value as ResultOf<Name>) }),
         });
         // One message for all that is asked in the same tick.
         if (outgoing.length === 0) queueMicrotask(flush);

@@ -3,7 +3,7 @@ import { createBloom } from "./bloom.ts";
 import { checkDigests, notADigest } from "./digest.ts";
 import type { Client } from "./sqlite-client.ts";
 import { createSteadyClock } from "./steady-clock.ts";
-import type { Outbox } from "./store.ts";
+import type { ClaimedEntry, Outbox } from "./store.ts";
 
 /**
  * Promised pushes in the file. The store's clock is read here, on the asking side: due times and expiry by one that
@@ -16,6 +16,13 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
     nowMs: steady.now(),
     leaseNowMs: steady.unadjusted(),
   });
+  /** What was claimed after the caller's deadline is in nobody's hands: it must not wait for the lease to run out. */
+  const giveBack = (claimed: readonly ClaimedEntry[]): void => {
+    const later = claimed.map(({ id, token, attempts }) => ({ id, token, attempts, dueInMs: 0 }));
+    if (later.length === 0) return;
+    // Where this fails as well, the lease runs out.
+    client.ask("outboxPostpone", { later, nowMs: times().nowMs }).catch(() => {});
+  };
   return {
     async put(entries, caps, lease) {
       for (const { device, key } of entries) checkDigests(device, ...(key === undefined ? [] : [key]));
@@ -36,7 +43,7 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
     },
     async claim({ apps, limit, lease, suspects = false }) {
       if ((apps.length === 0 || limit <= 0) && !client.closed) return [];
-      return client.ask("outboxClaim", { apps, limit, lease, suspects, ...times() });
+      return client.ask("outboxClaim", { apps, limit, lease, suspects, ...times() }, giveBack);
     },
     async renew(held, lease) {
       if (held.length === 0 && !client.closed) return [];

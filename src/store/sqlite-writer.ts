@@ -10,7 +10,7 @@ import { lockInstance } from "./sqlite-lock.ts";
 import type { Answer, Failure, FromWriter, ToWriter, WriterData } from "./sqlite-messages.ts";
 import { run, writes } from "./sqlite-operations.ts";
 import type { Request } from "./sqlite-operations.ts";
-import type { StoreError } from "./store.ts";
+import { StoreError } from "./store.ts";
 
 // The store's writer thread. A turn takes everything that waits: reads are answered first, then all writes go into one
 // transaction and are answered after its commit (group commit), however slow the disk's flush is.
@@ -81,7 +81,15 @@ function turn(database: Database): void {
   const batch = waiting;
   waiting = [];
   const abandoned = Number(Atomics.load(abandonedThrough, 0));
-  const wanted = batch.filter(({ id }) => id > abandoned);
+  const [unwanted, wanted] = [
+    batch.filter(({ id }) => id <= abandoned),
+    batch.filter(({ id }) => id > abandoned),
+  ];
+  const undone = { error: new StoreError("unavailable", "left undone: nobody waits for it any more") };
+  answer(
+    unwanted,
+    unwanted.map(() => undone),
+  );
   const reading = wanted.filter((request) => !writes(request));
   answer(
     reading,

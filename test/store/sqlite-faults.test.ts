@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import {
   chmod,
@@ -469,6 +470,27 @@ describe("trouble while it runs", () => {
     await put(store, "after");
     expect(await find(store, "late 1")).toBeUndefined();
     expect(await find(store, "late 2")).toBeUndefined();
+  });
+
+  it("what was claimed when nobody waited for it any more is given back", async () => {
+    const store = await open({ deadlineMs: 1000, busyTimeoutMs: 10_000 });
+    const payload = JSON.stringify({ name: "push" });
+    const promised = { id: randomUUID(), app: "app", device: digestOf("device"), payload, attempts: 2 };
+    const caps = { maxRows: 10, maxBytes: 1e6, maxAppRows: 10, maxAppBytes: 1e6 };
+    await store.outbox.put([{ ...promised, dueInMs: 0, expiresInMs: 600_000, receivedAtMs: now }], caps);
+    const other = connect();
+    other.exec("BEGIN EXCLUSIVE");
+    const claim = (): ReturnType<Store["outbox"]["claim"]> =>
+      store.outbox.claim({ apps: ["app"], limit: 10, lease: { owner: "me", leaseMs: 60_000 } });
+    expect((await timed(claim())).error).toMatchObject({ code: "unavailable" });
+    other.exec("ROLLBACK");
+    const row = other.prepare("SELECT claims, owner FROM outbox");
+    const isGivenBack = (): boolean => {
+      const { claims, owner } = row.get() ?? {};
+      return claims === 1 && owner === null;
+    };
+    await until(isGivenBack, 5000);
+    expect(await claim()).toMatchObject([{ id: promised.id, attempts: 2, crashes: 0 }]);
   });
 
   it("a reader that never ends stops writing at the log's limit, not later, and only while it reads", async () => {
