@@ -10,6 +10,8 @@ const store = await openSqliteStore(file, {
   clock: systemClock,
   onFailure: () => process.exit(1),
   onHealth() {},
+  // Killed is what it is to be: it must not end by itself where the machine is slow.
+  deadlineMs: 60_000,
 });
 writeSync(1, "open\n");
 for (let i = 0; prefix !== undefined; i += 20) {

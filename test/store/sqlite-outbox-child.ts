@@ -15,6 +15,8 @@ const { outbox } = await openSqliteStore(file, {
   clock: systemClock,
   onFailure: () => process.exit(1),
   onHealth() {},
+  // Killed is what it is to be: it must not end by itself where the machine is slow.
+  deadlineMs: 60_000,
 });
 say("open");
 
