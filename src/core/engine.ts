@@ -40,7 +40,7 @@ export interface EngineOptions {
 /** What a reload changes of the core. */
 export type EngineSettings = Pick<
   EngineOptions,
-  "apps" | "known" | "keepRejectionsMs" | "dedupeForMs" | "caps"
+  "apps" | "known" | "keepRejectionsMs" | "dedupeForMs" | "caps" | "maxDevices"
 >;
 
 /** The core put together: the dispatcher for the doors, and behind it the worker over what was promised. */
@@ -107,20 +107,21 @@ export function createEngine(options: EngineOptions): Engine {
     log,
     random,
   });
+  const registrations = new Registrations({
+    devices: store.devices,
+    rejections,
+    apps: served,
+    digests,
+    clock,
+    ...(options.maxDevices === undefined ? {} : { maxDevices: options.maxDevices }),
+  });
   return {
     dispatcher,
     dedupe,
     digests,
     directory: { find: (appId) => served.find(appId)?.pushkin },
-    audience: new Audience(store.devices, (appId) => served.find(appId) !== undefined),
-    registrations: new Registrations({
-      devices: store.devices,
-      rejections,
-      apps: served,
-      digests,
-      clock,
-      maxDevices: options.maxDevices ?? 1_000_000,
-    }),
+    audience: new Audience(store.devices, (appId) => served.find(appId)?.name),
+    registrations,
     circuits: () => healths.circuits(),
     reconfigure(settings) {
       for (const [name, app] of served.byName) {
@@ -130,6 +131,7 @@ export function createEngine(options: EngineOptions): Engine {
       served.replace(settings.apps, settings.known);
       rejections.keepMs = settings.keepRejectionsMs;
       dedupe.keepMs = settings.dedupeForMs;
+      if (settings.maxDevices !== undefined) registrations.maxDevices = settings.maxDevices;
       if (intake !== undefined) intake.caps = settings.caps;
       worker?.wake();
     },

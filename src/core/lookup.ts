@@ -12,3 +12,8 @@ export async function orUnknown<T>(lookup: Promise<T>, unknown: T): Promise<T> {
     throw error;
   }
 }
+
+/** The store could not do it, which a door answers; anything else that is thrown is a bug. */
+export function isStoreFailure(error: unknown): boolean {
+  return error instanceof StoreError;
+}

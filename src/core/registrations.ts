@@ -9,6 +9,8 @@ const MAX_PER_OWNER = 100;
 /** How long the number of devices in the store is taken for what it was. */
 const COUNT_FOR_MS = 60_000;
 
+export type { RegisteredDevice };
+
 /** One token as a door has understood it. */
 export type Reported = Omit<DeviceReport, "device">;
 
@@ -35,23 +37,26 @@ export interface RegistrationsDeps {
   readonly apps: ServedApps;
   readonly digests: Digests;
   readonly clock: Clock;
-  /** Devices in all. */
-  readonly maxDevices: number;
+  /** Devices in all; absent = a million. */
+  readonly maxDevices?: number;
 }
 
 /** Accounts' devices: reported, listed, removed. All methods reject with `StoreError`, or for a bug of ours. */
 export class Registrations {
+  /** Devices in all. A reload changes it. */
+  maxDevices: number;
   readonly #deps: RegistrationsDeps;
   #counted: { readonly devices: Promise<number>; readonly untilMs: number } | undefined;
 
   constructor(deps: RegistrationsDeps) {
     this.#deps = deps;
+    this.maxDevices = deps.maxDevices ?? 1_000_000;
   }
 
   /** Stores all of a report or nothing; durable when it resolves. */
   async report({ owner, selector, userAgent, devices, isUnchecked }: Report): Promise<ReportResult> {
-    const { clock, maxDevices, rejections } = this.#deps;
-    if ((await this.#count()) >= maxDevices) return "full";
+    const { clock, rejections } = this.#deps;
+    if ((await this.#count()) >= this.maxDevices) return "full";
     const named = devices.map((each) => ({ ...each, ...this.#nameOf(each) }));
     const result = await this.#deps.devices.report({
       owner,

@@ -1,16 +1,19 @@
+import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Engine } from "../core/engine.ts";
 import type { DoorOptions } from "../doors/index.ts";
 import { createApiKeys } from "../http/auth.ts";
+import { registryDoors } from "./registry-doors.ts";
 
 /** What the doors get: their sections of the configuration, and of the core what they ask. */
-export function doorOptions(config: Config, engine: Engine): DoorOptions {
+export function doorOptions(config: Config, engine: Engine, clock: Clock): DoorOptions {
   const softphone = softphoneOptions(config, engine);
   const events = eventsOptions(config, engine);
   return {
     matrix: { unifiedpushGateway: config.matrix.unifiedpush_gateway },
     ...(softphone === undefined ? {} : { softphone }),
     ...(events === undefined ? {} : { events }),
+    ...registryDoors(config, engine, clock),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import type { Clock } from "../clock.ts";
 import type { HttpObserver } from "./observer.ts";
 import type { RemoteAddress } from "./remote-address.ts";
@@ -18,7 +18,7 @@ export function accessLog(
     // Read now: a closed socket has forgotten its peer.
     const remote = remoteAddress(req);
     res.once("close", () => {
-      const path = servedPath(req);
+      const path = servedPath(req, res);
       observer.accessed({
         requestId: requestIdOf(res),
         remote,
@@ -34,8 +34,15 @@ export function accessLog(
   };
 }
 
+/** For a route that Express knows by a pattern of its own only: what it is called here, nothing of the caller's. */
+export function nameRoute(res: Response, path: string): void {
+  res.locals["routeName"] = path;
+}
+
 /** The pattern of the route that Express chose, which holds nothing of the caller's. */
-function servedPath(req: Request): string | undefined {
+function servedPath(req: Request, res: Response): string | undefined {
+  const name: unknown = res.locals["routeName"];
+  if (typeof name === "string") return name;
   const route = req.route as { readonly path?: unknown } | undefined;
   return typeof route?.path === "string" ? route.path : undefined;
 }

@@ -31,6 +31,30 @@ export function createRemoteAddress(trustedProxies: readonly string[]): RemoteAd
   };
 }
 
+/** Whether the connection's other end is one of these (CIDRs or addresses), whatever its headers say. */
+export function createPeerCheck(trusted: readonly string[]): (req: IncomingMessage) => boolean {
+  const list = new BlockList();
+  for (const entry of trusted) addTo(list, entry);
+  return (req) => {
+    const peer = plain(req.socket.remoteAddress ?? "");
+    return isIP(peer) !== 0 && list.check(peer, isIP(peer) === 6 ? "ipv6" : "ipv4");
+  };
+}
+
+/** Whom limits count by: an IPv4 address, or the /64 of an IPv6 one, which is what one subscriber has. */
+export function sourceOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = "", tail] = address.split("%", 1)[0]?.split("::") ?? [];
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  const groups = [...before, ...Array<string>(zeros).fill("0"), ...after];
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":")}::/64`;
+}
+
 function addTo(list: BlockList, entry: string): void {
   const [address = "", bits] = entry.split("/");
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";

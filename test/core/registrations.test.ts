@@ -99,16 +99,16 @@ describe("the audience", () => {
     ]);
   });
 
-  it("is every device of the registry, with its environment and topic", async () => {
+  it("is every device of the registry, with its environment", async () => {
     await report("alice", "S:1", messages);
     const devices: readonly Reported[] = [
-      { kind: "registry", appId: "com.example.app", pushkey: "a", sandbox: true, apnsTopic: "x.voip" },
+      { kind: "registry", appId: "com.example.app", pushkey: "a", sandbox: true },
       { kind: "registry", appId: "com.example.app", pushkey: "b", sandbox: false },
     ];
     await engine.registrations.report({ owner: "alice", devices });
     expect(await engine.audience.ofOwner("alice")).toMatchObject([
       { pushkey: "token" },
-      { pushkey: "a", environment: "sandbox", apnsTopic: "x.voip" },
+      { pushkey: "a", environment: "sandbox" },
       { pushkey: "b", environment: "production" },
     ]);
     expect((await engine.audience.ofOwner("alice"))[0]).not.toHaveProperty("environment");
@@ -138,6 +138,30 @@ describe("the audience", () => {
       maxPerOwner: 9,
     });
     expect(await pushkeysOf("alice")).toEqual(["call token"]);
+  });
+
+  it.each([
+    ["a bundle id", "T000000000.com.example.*", undefined, "com.example.*"],
+    ["its topic for calls", "T000000000.com.example.*", "com.example.*.voip", "com.example.*.voip"],
+    ["a topic that is another bundle's", "T000000000.com.example.*", "com.example.bank", "com.example.*"],
+    ["a topic that Apple does not know", "T000000000.com.example.*", "com.example.*.x", "com.example.*"],
+    ["no bundle id", undefined, "com.example.*.voip", undefined],
+  ])("of %s gives the topic that can be its own", async (_what, applicationId, apnsTopic, expected) => {
+    const device: Reported = {
+      kind: "registry",
+      // The key itself: for a name that a glob matches the app's own topic counts.
+      appId: "com.example.*",
+      pushkey: "a",
+      ...(applicationId === undefined ? {} : { applicationId }),
+      ...(apnsTopic === undefined ? {} : { apnsTopic }),
+    };
+    await engine.registrations.report({ owner: "alice", devices: [device] });
+    await engine.registrations.report({
+      owner: "alice",
+      devices: [{ ...device, appId: "com.example.b", pushkey: "b" }],
+    });
+    const found = await engine.audience.ofOwner("alice");
+    expect(found.map((each) => each.apnsTopic)).toEqual([expected, undefined]);
   });
 
   it("of a selector may be asked for one owner's alone", async () => {

@@ -1,0 +1,63 @@
+import type { Clock } from "../clock.ts";
+
+/** So many in so long a time. */
+export interface Allowance {
+  readonly count: number;
+  readonly windowMs: number;
+}
+
+/** Names that are remembered at most; whoever is forgotten has his whole allowance again. */
+const MAX_NAMES = 100_000;
+
+/**
+ * A token bucket a name, kept as one number: when it will be full again. Full ones are not kept, and of more than
+ * `maxNames` the longest unused leave, so that made-up names cannot fill the memory (reliability H24).
+ */
+export class TokenBuckets {
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #costMs: number;
+  readonly #maxNames: number;
+  /** The longest unused first. */
+  readonly #fullAtMs = new Map<string, number>();
+
+  constructor(allowance: Allowance, clock: Clock, maxNames = MAX_NAMES) {
+    this.#clock = clock;
+    this.#windowMs = allowance.windowMs;
+    this.#costMs = allowance.windowMs / allowance.count;
+    this.#maxNames = maxNames;
+  }
+
+  /** Takes one, 0; or takes none, since there is none: the milliseconds until there is. */
+  take(name: string): number {
+    const waitMs = this.waitFor(name);
+    if (waitMs > 0) return waitMs;
+    const nowMs = this.#clock.monotonic();
+    const fullAtMs = Math.max(nowMs, this.#fullAtMs.get(name) ?? 0) + this.#costMs;
+    this.#fullAtMs.delete(name);
+    this.#fullAtMs.set(name, fullAtMs);
+    this.#shrink(nowMs);
+    return 0;
+  }
+
+  /** The milliseconds until there is one, 0 when there is. */
+  waitFor(name: string): number {
+    const fullAtMs = this.#fullAtMs.get(name);
+    if (fullAtMs === undefined) return 0;
+    const waitMs = fullAtMs + this.#costMs - this.#clock.monotonic() - this.#windowMs;
+    // The last one of a window is not lost to rounding.
+    return waitMs > 1e-6 ? waitMs : 0;
+  }
+
+  /** How many names are remembered. */
+  get size(): number {
+    return this.#fullAtMs.size;
+  }
+
+  #shrink(nowMs: number): void {
+    for (const [name, fullAtMs] of this.#fullAtMs) {
+      if (fullAtMs > nowMs && this.#fullAtMs.size <= this.#maxNames) return;
+      this.#fullAtMs.delete(name);
+    }
+  }
+}
