@@ -104,6 +104,9 @@ export class Gateway {
         idempotency,
         isStopping: () => this.#stopping,
         trustedProxies: http.trusted_proxies,
+        ...(limits.per_source === null
+          ? {}
+          : { perSource: { count: limits.per_source.count, windowMs: limits.per_source.window } }),
       });
     };
     this.#server = createHttpServer({

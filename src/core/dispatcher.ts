@@ -12,6 +12,7 @@ import { settledOf, type OutboxIntake } from "./outbox-intake.ts";
 import type { Outcome, Rejected, Settled } from "./outcome.ts";
 import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
+import type { PushLimits, Throttled } from "./push-limits.ts";
 import type { RejectionMemory } from "./rejections.ts";
 import type { ServedApps } from "./served-apps.ts";
 
@@ -40,6 +41,7 @@ export interface CoreDispatcherDeps {
   /** Absent with a store that keeps nothing. */
   readonly intake?: OutboxIntake;
   readonly latest: LatestBySlot;
+  readonly limits: PushLimits;
   readonly observer: Observer;
   readonly clock: Clock;
   readonly log: Log;
@@ -188,6 +190,8 @@ export class CoreDispatcher implements Dispatcher {
       },
       message: rendered,
     };
+    const throttled = this.#deps.limits.take(app.name, device);
+    if (throttled !== undefined) return this.#throttled(delivery, key, throttled);
     if (!app.inFlight.tryEnter()) {
       observer.overloaded(app.name);
       return this.#withoutPlace(delivery, key);
@@ -202,6 +206,23 @@ export class CoreDispatcher implements Dispatcher {
       app.inFlight.leave();
     });
     return run;
+  }
+
+  /**
+   * Too soon after others: promised for its turn. Of a device's only the newest waits, so that ten thousand become one
+   * (reliability H23).
+   */
+  #throttled(
+    delivery: Delivery,
+    key: Digest | undefined,
+    { by, waitMs }: Throttled,
+  ): Settled | Promise<Settled> {
+    const { intake } = this.#deps;
+    if (intake === undefined) return { kind: "retryable", reason: "overloaded", retryAfterMs: waitMs };
+    const slot = by === "device" ? { slot: "throttled" } : {};
+    return intake
+      .commit(delivery, { key, attempts: 0, dueInMs: waitMs, running: false, ...slot })
+      .then(settledOf);
   }
 
   /** No place among the app's pushes under way: promised at once, and sent when there is room; else refused. */

@@ -14,6 +14,7 @@ import { Leases } from "./leases.ts";
 import type { Observer } from "./observer.ts";
 import { OutboxIntake } from "./outbox-intake.ts";
 import { OutboxWorker } from "./outbox-worker.ts";
+import { PushLimits, type PushRates } from "./push-limits.ts";
 import { Registrations } from "./registrations.ts";
 import { RejectionMemory } from "./rejections.ts";
 import { ServedApps } from "./served-apps.ts";
@@ -33,6 +34,8 @@ export interface EngineOptions {
   readonly keepRejectionsMs: number;
   readonly dedupeForMs: number;
   readonly caps: OutboxCaps;
+  /** Absent = no limits. */
+  readonly rates?: PushRates;
   /** Registered devices in all; absent = a million. */
   readonly maxDevices?: number;
 }
@@ -40,7 +43,7 @@ export interface EngineOptions {
 /** What a reload changes of the core. */
 export type EngineSettings = Pick<
   EngineOptions,
-  "apps" | "known" | "keepRejectionsMs" | "dedupeForMs" | "caps" | "maxDevices"
+  "apps" | "known" | "keepRejectionsMs" | "dedupeForMs" | "caps" | "rates" | "maxDevices"
 >;
 
 /** The core put together: the dispatcher for the doors, and behind it the worker over what was promised. */
@@ -60,6 +63,8 @@ export interface Engine {
   /** Takes no new attempts, waits for those under way until the signal aborts, keeps what must be kept. */
   stop(signal: AbortSignal): Promise<void>;
 }
+
+const noRates: PushRates = { perApp: null, perDevice: null };
 
 /** Puts the core together around one store. */
 export function createEngine(options: EngineOptions): Engine {
@@ -94,6 +99,7 @@ export function createEngine(options: EngineOptions): Engine {
     });
   }
   const digests = new Digests(store.installationKey);
+  const limits = new PushLimits(clock, options.rates ?? noRates);
   const dispatcher = new CoreDispatcher({
     apps: served,
     rejections,
@@ -102,6 +108,7 @@ export function createEngine(options: EngineOptions): Engine {
     attempter,
     ...(intake === undefined ? {} : { intake }),
     latest,
+    limits,
     observer,
     clock,
     log,
@@ -131,6 +138,7 @@ export function createEngine(options: EngineOptions): Engine {
       served.replace(settings.apps, settings.known);
       rejections.keepMs = settings.keepRejectionsMs;
       dedupe.keepMs = settings.dedupeForMs;
+      limits.rates = settings.rates ?? noRates;
       if (settings.maxDevices !== undefined) registrations.maxDevices = settings.maxDevices;
       if (intake !== undefined) intake.caps = settings.caps;
       worker?.wake();

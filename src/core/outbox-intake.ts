@@ -64,6 +64,8 @@ export class OutboxIntake {
       readonly attempts: number;
       readonly dueInMs: number;
       readonly running: boolean;
+      /** Of the device's pushes with this name only the newest waits. Absent = a badge's own, or none. */
+      readonly slot?: string;
     },
   ): Promise<Commitment> {
     const { app, facts } = delivery;
@@ -129,17 +131,23 @@ export class OutboxIntake {
 
   #entry(
     { app, device, facts, message }: Delivery,
-    state: { readonly key: Digest | undefined; readonly attempts: number; readonly dueInMs: number },
+    state: {
+      readonly key: Digest | undefined;
+      readonly attempts: number;
+      readonly dueInMs: number;
+      readonly slot?: string;
+    },
     expiresInMs: number,
   ): OutboxEntry {
     const { expiresAtMs: _absolute, ...kept } = facts;
+    // A badge that waits is replaced by a newer one of the same device.
+    const slot = facts.urgency === "badge" ? "badge" : state.slot;
     return {
       id: facts.id,
       app: app.name,
       device,
       ...(state.key === undefined ? {} : { key: state.key }),
-      // A badge that waits is replaced by a newer one of the same device.
-      ...(facts.urgency === "badge" ? { slot: "badge" } : {}),
+      ...(slot === undefined ? {} : { slot }),
       payload: writePayload({ pushkin: app.pushkin.type, facts: kept, message }),
       attempts: state.attempts,
       dueInMs: Math.max(0, state.dueInMs),

@@ -23,6 +23,7 @@ export function engineSettings(
       maxAppRows: Math.max(1, Math.floor(maxRows * share)),
       maxAppBytes: Math.floor(maxBytes * share),
     },
+    rates: { perApp: config.limits.per_app, perDevice: config.limits.per_device },
     ...(config.registry === undefined ? {} : { maxDevices: config.registry.max_devices }),
   };
 }

@@ -1,11 +1,12 @@
 import type { RequestListener } from "node:http";
 import express, { type ErrorRequestHandler, type RequestHandler } from "express";
+import { TokenBuckets, type Allowance } from "../core/token-buckets.ts";
 import { accessLog } from "./access-log.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import { logBug, type DoorDeps, type FrontDoor } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { health } from "./health.ts";
-import { createRemoteAddress } from "./remote-address.ts";
+import { createRemoteAddress, sourceOf } from "./remote-address.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 
 /** Sygnal's bound; names and values are bounded by the header's size. */
@@ -18,6 +19,8 @@ export interface AppOptions extends DoorDeps {
   readonly isStopping: () => boolean;
   /** `http.trusted_proxies`: CIDRs or addresses, already checked. */
   readonly trustedProxies: readonly string[];
+  /** `limits.per_source`: requests from one address. Absent = no limit. */
+  readonly perSource?: Allowance;
 }
 
 /** The public listener's application: middleware in order, the doors, health, 404, and the error handler last. */
@@ -30,8 +33,19 @@ export function createApp(options: AppOptions): RequestListener {
   app.enable("case sensitive routing");
 
   app.use(assignRequestId);
-  app.use(accessLog(observer, clock, createRemoteAddress(trustedProxies)));
+  const remoteAddress = createRemoteAddress(trustedProxies);
+  app.use(accessLog(observer, clock, remoteAddress));
   app.use(refuseManyHeaders);
+  if (options.perSource !== undefined) {
+    const sources = new TokenBuckets(options.perSource, clock);
+    app.use((req, _res, next) => {
+      // Whoever looks whether we are well must not be told otherwise by a flood from beside it.
+      if (req.path === "/health") return next();
+      const retryAfterMs = sources.take(sourceOf(remoteAddress(req)));
+      if (retryAfterMs > 0) throw new HttpError("limited", { retryAfterMs });
+      next();
+    });
+  }
   for (const door of doors) door.mount(app, options);
   app.use(health(isStopping, clock));
   app.use((req, res) => sendAnswer(req, res, errorAnswer(new HttpError("unknown-path")), clock));

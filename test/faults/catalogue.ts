@@ -3,6 +3,7 @@ import { apnsFaults } from "./rows/apns.ts";
 import { badRequests } from "./rows/bad-requests.ts";
 import { fcmFaults } from "./rows/fcm.ts";
 import { hostileRequests } from "./rows/hostile-requests.ts";
+import { limitFaults } from "./rows/limits.ts";
 import { processFaults } from "./rows/process.ts";
 import { configurationFaults } from "./rows/configuration.ts";
 import { postgresFaults } from "./rows/postgres.ts";
@@ -15,6 +16,7 @@ import { upstreamFaults } from "./rows/upstreams.ts";
 export const catalogue: readonly Fault[] = [
   ...badRequests,
   ...hostileRequests,
+  ...limitFaults,
   ...apnsFaults,
   ...fcmFaults,
   ...hostileEndpoints,

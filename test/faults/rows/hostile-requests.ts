@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { AppRouter } from "../../../src/core/app-router.ts";
 import { ANDROID, IOS, message } from "../../support/with-gateway.ts";
-import { skip, type Fault } from "../fault.ts";
+import type { Fault } from "../fault.ts";
 import { seriesOf, type GatewayProcess } from "../support/gateway-process.ts";
 import { withRig } from "../support/rig.ts";
 import {
@@ -417,18 +417,6 @@ export const hostileRequests: readonly Fault[] = [
       }
       return `${evil.length} texts in 4 places, every upstream request clean`;
     },
-  },
-  {
-    number: "H23",
-    fault: "10,000 pushes/s to one stolen pushkey",
-    tier: 1,
-    run: async () => skip("limits.per_device is not built yet (read from the configuration, used nowhere)"),
-  },
-  {
-    number: "H24",
-    fault: "5,000 requests/s from one address, random app ids and pushkeys",
-    tier: 1,
-    run: async () => skip("limits.per_source is not built yet (read from the configuration, used nowhere)"),
   },
   {
     number: "H26",

@@ -1,0 +1,65 @@
+import type { Clock } from "../clock.ts";
+import type { Digest } from "../store/store.ts";
+import { TokenBuckets } from "./token-buckets.ts";
+
+/** `limits.per_app` and `limits.per_device`; null = none. */
+export interface PushRates {
+  readonly perApp: Rate | null;
+  readonly perDevice: Rate | null;
+}
+
+/** A rate of the configuration. */
+export interface Rate {
+  readonly count: number;
+  /** Milliseconds. */
+  readonly window: number;
+}
+
+/** A push that comes too soon after others. */
+export interface Throttled {
+  readonly by: "app" | "device";
+  /** When its turn comes. */
+  readonly waitMs: number;
+}
+
+/**
+ * How many pushes an app and a device may be sent: one stolen pushkey must not ring a phone ten thousand times, nor
+ * one app use up everybody's share (reliability H23).
+ */
+export class PushLimits {
+  readonly #clock: Clock;
+  #rates: PushRates = { perApp: null, perDevice: null };
+  #apps: TokenBuckets | undefined;
+  #devices: TokenBuckets | undefined;
+
+  constructor(clock: Clock, rates: PushRates) {
+    this.#clock = clock;
+    this.rates = rates;
+  }
+
+  /** A reload changes them; buckets whose rate stays are as full as they were. */
+  set rates(rates: PushRates) {
+    if (!isSame(rates.perApp, this.#rates.perApp)) this.#apps = this.#bucketsOf(rates.perApp);
+    if (!isSame(rates.perDevice, this.#rates.perDevice)) this.#devices = this.#bucketsOf(rates.perDevice);
+    this.#rates = rates;
+  }
+
+  /** Counts a push; or says what keeps it back, and then it counts for nothing. */
+  take(app: string, device: Digest): Throttled | undefined {
+    const ofApp = this.#apps?.waitFor(app) ?? 0;
+    if (ofApp > 0) return { by: "app", waitMs: ofApp };
+    const ofDevice = this.#devices?.take(device) ?? 0;
+    if (ofDevice > 0) return { by: "device", waitMs: ofDevice };
+    this.#apps?.take(app);
+    return undefined;
+  }
+
+  #bucketsOf(rate: Rate | null): TokenBuckets | undefined {
+    if (rate === null) return undefined;
+    return new TokenBuckets({ count: rate.count, windowMs: rate.window }, this.#clock);
+  }
+}
+
+function isSame(left: Rate | null, right: Rate | null): boolean {
+  return left?.count === right?.count && left?.window === right?.window;
+}
