@@ -25,9 +25,9 @@ export class FloodGuard {
     if (this.#credit < mostCredit) this.#credit += perRequest;
   }
 
-  /** A frame brought something that is bounded elsewhere. */
-  useful(): void {
-    this.#credit += 1;
+  /** So many frames brought something that is bounded elsewhere. */
+  useful(frames: number): void {
+    this.#credit += frames;
   }
 
   /** A frame has come. False when they are too many. */

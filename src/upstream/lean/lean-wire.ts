@@ -217,7 +217,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
   #onBody(stream: LeanStream, chunk: Buffer, isLast: boolean): void {
     if (stream.missingBytes !== undefined) stream.missingBytes -= chunk.length;
     if (chunk.length > 0) {
-      this.#flood.useful();
+      this.#flood.useful(1);
       stream.listener.data(chunk);
     }
     // It may have had enough.
@@ -344,16 +344,21 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
   #onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): number {
     if (end - start !== 4) return ErrorCode.frameSize;
     const increment = bytes.readUInt32BE(start) & 0x7fff_ffff;
-    if (id === 0) {
-      const error = increment === 0 ? ErrorCode.protocol : this.#bodies.grant(increment);
-      return error;
-    }
-    if (this.#isIdle(id)) return ErrorCode.protocol;
-    const stream = this.#streams.get(id);
-    if (stream === undefined) return ErrorCode.none;
+    const { frames } = this.#outlet;
+    const lengthBefore = frames.length;
+    let error: number = ErrorCode.none;
+    if (id === 0) error = increment === 0 ? ErrorCode.protocol : this.#bodies.grant(increment);
+    else if (this.#isIdle(id)) return ErrorCode.protocol;
+    else this.#grantTo(this.#streams.get(id), increment);
+    // However narrow its windows are: what moves a body on, here and on the connection, is no flood.
+    if (frames.length > lengthBefore) this.#flood.useful(2);
+    return error;
+  }
+
+  #grantTo(stream: LeanStream | undefined, increment: number): void {
+    if (stream === undefined) return;
     const error = increment === 0 ? ErrorCode.protocol : this.#bodies.grantTo(stream, increment);
     if (error !== ErrorCode.none) this.#reset(stream, error);
-    return ErrorCode.none;
   }
 
   // How streams end.

@@ -61,7 +61,8 @@ export class HeadReader implements FieldSink {
     this.#bytes += name.length + value.length + fieldOverheadBytes;
     if (this.#fields > mostFields || this.#bytes > mostFieldBytes) return;
     if (!namePattern.test(name) || connectionNames.has(name)) this.isMalformed = true;
-    else if (badValuePattern.test(value)) this.isMalformed = true;
+    // Left out, as nghttp2 does it: an answer whose status is plain must not count as none for the sake of its neighbour.
+    else if (badValuePattern.test(value)) return;
     else if (name === "content-length") this.#length(value);
     else this.#keep(name, value);
   }

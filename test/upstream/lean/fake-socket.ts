@@ -109,6 +109,8 @@ export class WireUnderTest {
   readonly socket = new FakeSocket();
   readonly owner = new SeenOwner();
   readonly wire: Wire;
+  /** Every stream that `open` was asked for. */
+  readonly opened: SeenStream[] = [];
 
   constructor(options: { readonly clock?: Clock; readonly maxResponseBytes?: number } = {}) {
     this.wire = openLeanWire(
@@ -125,6 +127,7 @@ export class WireUnderTest {
   /** Opens a stream; the next is two higher. */
   open(body: string | Uint8Array = "body"): SeenStream {
     const seen = new SeenStream();
+    this.opened.push(seen);
     this.wire.open([":method", "POST", ":path", "/"], body, seen);
     return seen;
   }

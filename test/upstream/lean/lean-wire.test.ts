@@ -116,6 +116,7 @@ describe("an answer", () => {
       ["set-cookie", "a"],
       ["set-cookie", "b"],
       ["__proto__", "x"],
+      ["x-b", "left out\nx-c: injected"],
     ];
     peer.receive(
       headers(1, 5, status200, ...block.flatMap(([name = "", value = ""]) => literal(0, name, value))),
@@ -150,7 +151,6 @@ describe("a malformed answer", () => {
     ["with a status after a header", [headers(1, 5, ...literal(0, "a", "b"), status200)]],
     ["with a request's pseudo header", [headers(1, 5, status200, 0x82)]],
     ["with a name in upper case", [headers(1, 5, status200, ...literal(0, "X-A", "b"))]],
-    ["with a line feed in a value", [headers(1, 5, status200, ...literal(0, "a", "b\nc: d"))]],
     [
       "with a header of the connection's",
       [headers(1, 5, status200, ...literal(0, "transfer-encoding", "chunked"))],
