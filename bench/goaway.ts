@@ -1,11 +1,12 @@
 /**
  * A graceful GOAWAY with 200 requests in flight and the last stream id in their middle, ten times over: what of it
- * is answered through this project's pool, and what through @parse/node-apn. Run: `node bench/goaway.ts`.
+ * is answered through this project's pool with either HTTP/2 client, and what through @parse/node-apn. Run: `node bench/goaway.ts`.
  */
 import { generateKeyPairSync } from "node:crypto";
 import apn from "@parse/node-apn";
 import { systemClock } from "../src/clock.ts";
 import { silentLog } from "../src/log.ts";
+import type { Http2Client } from "../src/upstream/http2-api.ts";
 import { Http2Pool } from "../src/upstream/http2-pool.ts";
 import { reply, startHttp2Upstream, testCa, type SeenRequest } from "../test/support/upstream-server.ts";
 
@@ -20,11 +21,12 @@ interface Client {
   start(origin: URL): { readonly send: Send; readonly stop: () => Promise<void> };
 }
 
-const ours: Client = {
-  name: "signalbox",
+const ours = (client: Http2Client): Client => ({
+  name: `signalbox, ${client}`,
   start(origin) {
     const pool = new Http2Pool({
       origin,
+      client,
       tls: { ca: testCa },
       maxSessions: 1,
       // The server goes away more often here than Apple does in a day; one connect a second is for Apple.
@@ -49,7 +51,7 @@ const ours: Client = {
       stop: () => pool.close(signal),
     };
   },
-};
+});
 
 const nodeApn: Client = {
   name: "@parse/node-apn",
@@ -130,7 +132,8 @@ async function measure(client: Client, answerAfterMs: number): Promise<void> {
 }
 
 for (const answerAfterMs of [0, 20]) {
-  await measure(ours, answerAfterMs);
+  await measure(ours("node"), answerAfterMs);
+  await measure(ours("lean"), answerAfterMs);
   await measure(nodeApn, answerAfterMs);
 }
 process.exit(0);
