@@ -6,3 +6,9 @@ export function upstreamOfTests(): Readonly<Record<string, unknown>> {
   const client = process.env["SIGNALBOX_TEST_HTTP2"];
   return client === undefined ? {} : { upstream: { http2: client } };
 }
+
+/** The same for a pushkin that a test makes by itself. */
+export function http2ClientOfTests(): { readonly http2Client?: "node" | "lean" } {
+  const client = process.env["SIGNALBOX_TEST_HTTP2"];
+  return client === "node" || client === "lean" ? { http2Client: client } : {};
+}

@@ -14,6 +14,7 @@ import type { Answer } from "../../../src/simulator/script.ts";
 import type { PushkinRig } from "../../contract/pushkin.contract.ts";
 import { push as buildPush } from "../../support/builders.ts";
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
+import { http2ClientOfTests } from "../../support/http2-client.ts";
 
 /** The device token of every push here that names no other, and its pushkey. */
 export const TOKEN = "a1".repeat(32);
@@ -99,7 +100,12 @@ export async function openApns(setUp: ApnsRigOptions = {}): Promise<ApnsRig> {
   const opened: Pushkin[] = [];
   const create = async (options: Readonly<Record<string, unknown>>): Promise<Pushkin> => {
     const config = { ...base, ...authentication, ...options };
-    const created = await apns.create(TOPIC, config, { clock, log: silentLog, shared });
+    const created = await apns.create(TOPIC, config, {
+      clock,
+      log: silentLog,
+      shared,
+      ...http2ClientOfTests(),
+    });
     opened.push(created);
     return created;
   };

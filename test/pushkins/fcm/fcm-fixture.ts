@@ -14,6 +14,7 @@ import type { Answer } from "../../../src/simulator/script.ts";
 import { createCredentials as createFiles } from "../../support/credentials.ts";
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
 import { push } from "../../support/builders.ts";
+import { http2ClientOfTests } from "../../support/http2-client.ts";
 
 /** Never aborts. */
 export const patient = new AbortController().signal;
@@ -72,6 +73,7 @@ export async function startFcm(options: FcmRigOptions = {}): Promise<FcmRig> {
     clock: options.clock ?? clock,
     log: silentLog,
     shared,
+    ...http2ClientOfTests(),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
   };
   const pushkins: Pushkin[] = [];

@@ -59,7 +59,8 @@ export interface RigOptions<S> {
   readonly simulator?: Partial<S>;
   readonly outbound?: Partial<Outbound>;
   readonly proxy?: URL;
-  readonly http2?: boolean;
+  /** HTTP/2 towards the service, by that client. */
+  readonly http2?: "node" | "lean";
   /** The gateway's clock, where it must not be the simulator's. */
   readonly clock?: Clock;
 }
@@ -119,7 +120,7 @@ async function startRig<S extends AnySimulator, O>(
     shared: new Shared(),
     outbound: { allow_addresses: [LOOPBACK], allow_ports: [443], allow_http: false, ...options.outbound },
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
-    ...(options.http2 === undefined ? {} : { http2ToPushServices: options.http2 }),
+    ...(options.http2 === undefined ? {} : { http2ToPushServices: true, http2Client: options.http2 }),
   };
   const pushkin = await (type === "webpush" ? webpush : unifiedpush).create(
     "com.example.app",

@@ -1,11 +1,14 @@
 import { pushkinContract } from "../../contract/pushkin.contract.ts";
 import { pushTo, startWebPush } from "../push-service/fixture.ts";
 
-for (const http2 of [false, true]) {
+for (const http2 of [undefined, "node", "lean"] as const) {
   pushkinContract(
-    http2 ? "webpush, over HTTP/2," : "webpush",
+    http2 === undefined ? "webpush" : `webpush, over HTTP/2 by ${http2},`,
     async () => {
-      const rig = await startWebPush({ http2, simulator: { acceptedStatus: 200 } });
+      const rig = await startWebPush({
+        ...(http2 === undefined ? {} : { http2 }),
+        simulator: { acceptedStatus: 200 },
+      });
       return {
         pushkin: rig.pushkin,
         push: pushTo(rig.simulator.subscribe()),

@@ -449,9 +449,9 @@ describe("the way to the service", () => {
   });
 });
 
-describe("upstream.http2_to_push_services", () => {
+describe.each(["node", "lean"] as const)("upstream.http2_to_push_services, by %s,", (http2) => {
   it("sends side by side over one connection", async () => {
-    const { simulator, outcome } = await start({ http2: true });
+    const { simulator, outcome } = await start({ http2 });
     const subscriptions = Array.from({ length: 60 }, () => simulator.subscribe());
     const kinds = await Promise.all(subscriptions.map(async (each) => (await outcome(pushTo(each))).kind));
     expect(new Set(kinds)).toEqual(new Set(["delivered"]));
@@ -460,7 +460,7 @@ describe("upstream.http2_to_push_services", () => {
 
   it("keeps to the same rules about addresses (H15, H16)", async () => {
     const { simulator, outcome } = await start({
-      http2: true,
+      http2,
       outbound: { allow_addresses: ["127.0.0.2/32"] },
     });
     const { endpoint, id, keys } = simulator.subscribe();
@@ -482,7 +482,7 @@ describe("upstream.http2_to_push_services", () => {
     });
     const listening = await listen(server);
     try {
-      const { simulator, outcome } = await start({ http2: true });
+      const { simulator, outcome } = await start({ http2 });
       const { keys } = simulator.subscribe();
       for (let i = 0; i < 3; i += 1) {
         const answer = await outcome(pushTo({ endpoint: `https://localhost:${listening.port}/x`, keys }));
