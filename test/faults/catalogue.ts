@@ -9,12 +9,14 @@ import { configurationFaults } from "./rows/configuration.ts";
 import { postgresFaults } from "./rows/postgres.ts";
 import { hostileEndpoints } from "./rows/hostile-endpoints.ts";
 import { pushServiceFaults } from "./rows/push-services.ts";
+import { softphoneFaults } from "./rows/softphone.ts";
 import { sqliteFaults } from "./rows/sqlite.ts";
 import { upstreamFaults } from "./rows/upstreams.ts";
 
 /** Every row that can be run, in the order of the catalogue (reliability 2). */
 export const catalogue: readonly Fault[] = [
   ...badRequests,
+  ...softphoneFaults,
   ...hostileRequests,
   ...limitFaults,
   ...apnsFaults,
