@@ -35,6 +35,23 @@ export class FrameWriter {
     this.bytes = Buffer.from(taken.buffer);
   }
 
+  /**
+   * Takes back what has been collected for streams above `last`. Header blocks may go only when none will follow them:
+   * later ones would build on them.
+   */
+  dropStreamsAbove(last: number): void {
+    let kept = 0;
+    for (let at = 0; at < this.length;) {
+      const end = at + frameHeadBytes + this.bytes.readUIntBE(at, 3);
+      if (this.bytes.readUInt32BE(at + 5) <= last) {
+        this.bytes.copyWithin(kept, at, end);
+        kept += end - at;
+      }
+      at = end;
+    }
+    this.length = kept;
+  }
+
   /** A frame's head at a place that has been reserved. */
   headAt(at: number, length: number, type: number, flags: number, streamId: number): void {
     this.bytes.writeUIntBE(length, at, 3);

@@ -32,7 +32,7 @@ const windowReserveBytes = 16 * 1024;
 /** With so much unwritten nothing is added: what waits in the pool's line is certainly unsent. */
 const congestedBytes = 256 * 1024;
 /** A peer that asks for answers and reads none. */
-const mostUnwrittenBytes = 4 * 1024 * 1024;
+const mostUnwrittenBytes = 16 * 1024 * 1024;
 /** After a GOAWAY with an error answers may still come, but not for long. */
 const lastWordsMs = 1000;
 
@@ -104,7 +104,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
       [Setting.maxHeaderListSize, mostHeaderListBytes],
     ]);
     frames.windowUpdate(0, connectionWindowBytes - defaultWindowBytes);
-    this.#outlet.flushSoon();
+    this.#outlet.flush();
   }
 
   get congested(): boolean {
@@ -331,6 +331,8 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
     const code = bytes.readUInt32BE(start + 4);
     this.#lastAllowedId = last;
     this.#isSentAway = true;
+    // What was opened in this very turn must not go out here when it goes again elsewhere.
+    this.#outlet.frames.dropStreamsAbove(last);
     this.#owner.goaway(code, last, bytes.subarray(start + 8, end));
     for (const stream of [...this.#streams.values()]) {
       if (stream.id > last && this.#streams.has(stream.id)) this.#end(stream, ErrorCode.refusedStream);

@@ -421,7 +421,7 @@ describe("the connection", () => {
     }
     expect(peer.owner.gones).toEqual([{ class: "protocol", detail: "ENHANCE_YOUR_CALM" }]);
     const bytes = peer.socket.written.reduce((sum, { length }) => sum + length, 0);
-    expect(bytes).toBeLessThan(5 * 1024 * 1024);
+    expect(bytes).toBeLessThan(17 * 1024 * 1024);
   });
 });
 
@@ -498,6 +498,18 @@ describe("how a stream ends", () => {
     expect(peer.owner.goaways.map(({ lastStreamId }) => lastStreamId)).toEqual([2 ** 31 - 1, 3, 3]);
     peer.receive(goawayFrame(0, 0));
     expect(first?.ends).toMatchObject([{ streamId: 1, rstCode: 7 }]);
+  });
+
+  it("by GOAWAY in the turn of its opening: nothing of it goes out, and what belongs to others does", async () => {
+    const peer = new WireUnderTest();
+    const [first] = await peer.start();
+    peer.wire.ping(() => {});
+    const late = peer.open();
+    peer.receive(settings(setting(3, 9)), goawayFrame(0, 1), headers(1, 5, status200));
+    expect(late.ends).toMatchObject([{ rstCode: 7 }]);
+    expect(first?.ends).toEqual([undefined]);
+    await turn();
+    expect(peer.frames().map((each) => each.slice(0, 5))).toEqual(["6 0 0", "4 1 0"]);
   });
 
   it("by a GOAWAY with an error: answers that still come count, for a second", async () => {
