@@ -22,6 +22,8 @@ const CONCLUDE_AGAIN_MS = 500;
 const CONCLUDE_AGAIN_AT_MOST_MS = 5_000;
 /** When a full or failing store may be asked again. */
 const RETRY_AFTER_MS = 5_000;
+/** Promises that are known without the store; the oldest are forgotten. */
+const MAX_PROMISED = 65_536;
 
 /** Puts what is still open into the outbox: after that it is promised (D6, P1). */
 export class OutboxIntake {
@@ -31,6 +33,8 @@ export class OutboxIntake {
   readonly #clock: Clock;
   readonly #leases: Leases;
   readonly #wake: (app: string) => void;
+  /** Keys of what this process has promised, whatever has become of it. */
+  readonly #promised = new Set<Digest>();
 
   /** @param wake tells the worker that an app has something waiting */
   constructor(options: {
@@ -47,9 +51,27 @@ export class OutboxIntake {
     this.#wake = options.wake;
   }
 
-  /** An equal push is promised already. Rejects with `StoreError` when nobody knows: sending it could double it. */
+  /**
+   * An equal push is promised already. A store that is away keeps nobody from being served (P15), except from what
+   * this process has promised itself: sending that could double it, so it rejects with `StoreError`.
+   */
   holds(key: Digest): boolean | Promise<boolean> {
-    return this.#outbox.holds(key);
+    const held = this.#outbox.holds(key);
+    if (!(held instanceof Promise)) return held;
+    return held.catch((error: unknown) => {
+      if (!(error instanceof StoreError) || this.#promised.has(key)) throw error;
+      return false;
+    });
+  }
+
+  #notePromised(key: Digest | undefined): void {
+    if (key === undefined) return;
+    this.#promised.add(key);
+    if (this.#promised.size <= MAX_PROMISED) return;
+    for (const oldest of this.#promised) {
+      this.#promised.delete(oldest);
+      break;
+    }
   }
 
   /**
@@ -79,6 +101,7 @@ export class OutboxIntake {
       if (result === undefined || result.kind === "refused") {
         return { kind: "retryable", reason: "outbox-full", retryAfterMs: RETRY_AFTER_MS };
       }
+      this.#notePromised(state.key);
       if (result.kind === "already-held") return { kind: "accepted" };
       if (!state.running) {
         this.#wake(app.name);

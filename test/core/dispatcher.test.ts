@@ -365,6 +365,24 @@ describe("CoreDispatcher", () => {
     await first;
   });
 
+  it("serves on while the store is away, except for what it has promised itself (P15)", async () => {
+    const store = { ...openMemoryStore(), durable: true };
+    const core = setUp(["hang", delivered], { limit: 1, store });
+    const first = core.one(push());
+    const promised = push({ dedupeOn: "promised" });
+    await core.clock.advance(0);
+    expect(await core.one(promised)).toEqual({ kind: "accepted" });
+    core.hanging[0]?.(delivered);
+    await first;
+    store.outbox.holds = () => Promise.reject(new StoreError("unavailable", "away"));
+    expect(await core.one(push({ dedupeOn: "new" }))).toEqual(delivered);
+    expect(await core.one({ ...promised, id: push().id })).toMatchObject({
+      kind: "retryable",
+      reason: "store",
+    });
+    expect(core.attempted).toHaveLength(2);
+  });
+
   it("turns pushes away when the app has too many under way, and takes them again afterwards", async () => {
     const core = setUp(["hang", delivered], { limit: 1 });
     const first = core.one(push());

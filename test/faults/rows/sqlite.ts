@@ -244,7 +244,7 @@ export const sqliteFaults: readonly Fault[] = [
         await sleep(1_500);
         const program = `
           const { DatabaseSync } = require("node:sqlite");
-          const db = new DatabaseSync(process.argv[1]);
+          const db = new DatabaseSync(process.argv[1], { timeout: 20000 });
           db.exec("BEGIN EXCLUSIVE");
           console.log("held");
           setTimeout(() => {}, 60000);`;
