@@ -500,6 +500,7 @@ export const apnsFaults: readonly Fault[] = [
     number: "UA19",
     fault: "NXDOMAIN, SERVFAIL, DNS timeout; address changed after GOAWAY",
     tier: 1,
+    waits: true,
     run: changingAddresses,
   },
   {

@@ -48,6 +48,7 @@ export const configurationFaults: readonly Fault[] = [
     number: "C01",
     fault: "syntax error, wrong type, unknown key, misspelt key",
     tier: 1,
+    waits: true,
     ci: true,
     run: () =>
       withWorkspace(async (workspace) => {
@@ -77,6 +78,7 @@ export const configurationFaults: readonly Fault[] = [
     number: "C02",
     fault: "key file missing, a directory, P-384, RSA, expired, broken service account",
     tier: 1,
+    waits: true,
     run: () =>
       withWorkspace(async (workspace) => {
         const made = createCredentials();

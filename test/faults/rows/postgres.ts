@@ -37,6 +37,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP01",
     fault: "the database dies and restarts under load, 20 times",
     tier: 1,
+    waits: true,
     limitMs: 240_000,
     run: () =>
       withPostgres((postgres, storeUrl) =>
@@ -80,6 +81,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP03",
     fault: "the connection dies between COMMIT and its answer",
     tier: 1,
+    waits: true,
     run: () =>
       withPostgres((postgres, url) =>
         withRig({}, async (rig) => {
@@ -211,6 +213,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP07",
     fault: "read-only database; connections ended by an administrator",
     tier: 1,
+    waits: true,
     run: () =>
       withPostgres((postgres, url) =>
         withRig({}, async (rig) => {
@@ -249,6 +252,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP08",
     fault: "a replica is killed with pushes in its hands",
     tier: 1,
+    waits: true,
     limitMs: 120_000,
     run: () =>
       withPostgres((_postgres, storeUrl) =>
@@ -276,6 +280,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP09",
     fault: "a replica is stopped for two leases, then goes on",
     tier: 1,
+    waits: true,
     limitMs: 150_000,
     run: () =>
       withPostgres((_postgres, storeUrl) =>
@@ -309,6 +314,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP11",
     fault: "two replicas migrate at once; kill -9 amid a migration",
     tier: 1,
+    waits: true,
     run: () =>
       withPostgres((postgres, first) =>
         withRig({}, async (rig) => {

@@ -146,6 +146,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR02",
     fault: "SIGKILL at the n-th pwrite64, fsync, writev, 50 points",
     tier: 1,
+    waits: true,
     limitMs: 400_000,
     async run() {
       needStrace();
@@ -170,6 +171,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR03",
     fault: "SIGTERM under load, two replicas behind a balancer, 5 times",
     tier: 1,
+    waits: true,
     limitMs: 180_000,
     run: () =>
       withRig({ latencyMs: 50 }, async (rig) => {
@@ -254,6 +256,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR05",
     fault: "SIGTERM and SIGKILL during the start and the migration",
     tier: 1,
+    waits: true,
     limitMs: 120_000,
     run: () =>
       withRig({}, async (rig) => {
@@ -327,6 +330,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR10",
     fault: "an exception in a timer, a handler, an emitter; a rejection",
     tier: 1,
+    waits: true,
     limitMs: 120_000,
     async run() {
       const figures: string[] = [];
@@ -344,6 +348,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR11",
     fault: "the store's thread dies",
     tier: 1,
+    waits: true,
     ci: true,
     async run() {
       const { ms, owed } = await breakFromWithin("store-thread");
@@ -355,6 +360,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR12",
     fault: "stdout and stderr that nobody reads",
     tier: 1,
+    waits: true,
     run: () =>
       withRig({}, async (rig) => {
         const gateway = await rig.gateway({

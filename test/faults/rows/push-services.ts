@@ -293,6 +293,7 @@ export const pushServiceFaults: readonly Fault[] = [
     number: "UW04",
     fault: "429 with Retry-After, 500-504, ntfy's 507",
     tier: 1,
+    waits: true,
     limitMs: 240_000,
     run: async () => {
       const waits: string[] = [];

@@ -156,6 +156,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS01",
     fault: "disk full at commit",
     tier: 1,
+    waits: true,
     ci: true,
     limitMs: 120_000,
     async run() {
@@ -175,6 +176,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS02",
     fault: "disk full when an outcome is to be recorded",
     tier: 1,
+    waits: true,
     limitMs: 120_000,
     async run() {
       needStrace();
@@ -202,6 +204,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS03",
     fault: "the file system turns read-only",
     tier: 1,
+    waits: true,
     limitMs: 120_000,
     async run() {
       needStrace();
@@ -219,6 +222,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS04",
     fault: "EIO on flush",
     tier: 1,
+    waits: true,
     ci: true,
     limitMs: 120_000,
     async run() {
@@ -287,6 +291,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS06",
     fault: "bytes flipped in the header, in a page, in the log",
     tier: 1,
+    waits: true,
     ci: true,
     run: () =>
       withKilledStore(async (rig, gateway, file) => {
@@ -381,6 +386,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS11",
     fault: "a second instance on the same file",
     tier: 1,
+    waits: true,
     ci: true,
     run: () =>
       withRig({}, async (rig) => {
@@ -400,6 +406,7 @@ export const sqliteFaults: readonly Fault[] = [
     number: "SS14",
     fault: "the outbox at its cap: one app's share, the whole",
     tier: 1,
+    waits: true,
     run: () =>
       withRig({}, async (rig) => {
         const gateway = await rig.gateway({

@@ -28,6 +28,7 @@ export const upstreamFaults: readonly Fault[] = [
     number: "UX03",
     fault: "100 % 503 for 60 s",
     tier: 1,
+    waits: true,
     limitMs: 240_000,
     run: () =>
       withRig({ latencyMs: 20 }, async (rig) => {
@@ -168,6 +169,7 @@ export const upstreamFaults: readonly Fault[] = [
     number: "UX07",
     fault: "a push that crashes the process",
     tier: 1,
+    waits: true,
     limitMs: 120_000,
     run: () =>
       withRig({ latencyMs: 10 }, async (rig) => {
