@@ -14,7 +14,7 @@ npm run faults -- --crash 100       100 cycles of kill -9 under load on SQLite (
 `;
 
 /** Rows that mostly wait run side by side, so many at once. */
-const WAITING_AT_ONCE = 4;
+const WAITING_AT_ONCE = 3;
 
 const terminal = process.stdout.isTTY;
 const paint = (code: number, text: string): string => (terminal ? `\u001b[${code}m${text}\u001b[0m` : text);
