@@ -42,7 +42,10 @@ export class MeasuredProcess {
   readonly pid: number;
   readonly logFile: string;
 
-  /** @param options `nodeArgs` before the script; output goes to `logFile`, as a service manager would take it */
+  /**
+   * @param options `nodeArgs` before the script; output goes to `logFile`, as a service manager would take it;
+   * `program` runs instead of Node, and `env` is added to what it inherits
+   */
   constructor(
     script: string,
     args: readonly string[],
@@ -51,6 +54,8 @@ export class MeasuredProcess {
       readonly nodeArgs?: readonly string[];
       readonly cwd?: string;
       readonly probe?: true;
+      readonly program?: string;
+      readonly env?: Readonly<Record<string, string>>;
     },
   ) {
     const log = openSync(options.logFile, "w");
@@ -58,10 +63,15 @@ export class MeasuredProcess {
       options.probe === true
         ? ["--expose-gc", "--import", fileURLToPath(new URL("probe.ts", import.meta.url))]
         : [];
-    this.child = spawn(process.execPath, [...probe, ...(options.nodeArgs ?? []), script, ...args], {
-      stdio: ["ignore", log, log, "ipc"],
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    });
+    this.child = spawn(
+      options.program ?? process.execPath,
+      [...probe, ...(options.nodeArgs ?? []), script, ...args],
+      {
+        stdio: ["ignore", log, log, "ipc"],
+        env: { ...process.env, ...options.env },
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      },
+    );
     closeSync(log);
     if (this.child.pid === undefined) throw new Error(`${script} did not start`);
     this.pid = this.child.pid;

@@ -6,6 +6,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { readFileSync, writeFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
+import { createCredentials } from "../src/simulator/credentials.ts";
 import { startSimulators } from "../src/simulator/index.ts";
 import { writeWorkspace } from "../src/simulator/workspace.ts";
 import { literalField, startLeanUpstream } from "./lean-upstream.ts";
@@ -13,7 +14,9 @@ import type { UpstreamAddresses, UpstreamRequest } from "./upstreams.ts";
 
 const [directory = ".", kind = "lean"] = process.argv.slice(2);
 
-const simulators = await startSimulators({ record: "count" });
+/** Whoever measures a gateway that knows no other addresses leads these to here. */
+const hosts = ["127.0.0.1", "api.push.apple.com", "fcm.googleapis.com"];
+const simulators = await startSimulators({ record: "count", credentials: createCredentials({ hosts }) });
 const { server, projectId } = simulators.credentials;
 const files = await writeWorkspace(simulators, directory);
 const ok = Buffer.from([0x88]);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import apn from "@parse/node-apn";
 import { JWT } from "google-auth-library";
+import webPush from "web-push";
 import { startSimulators } from "../../src/simulator/index.ts";
 import type { Simulators } from "../../src/simulator/index.ts";
 import { writeWorkspace } from "../../src/simulator/workspace.ts";
@@ -125,5 +126,38 @@ describe("google-auth-library", () => {
 
   it("is refused with another scope", async () => {
     await expect(accessToken(["openid"], {})).rejects.toThrow(/invalid_scope/);
+  });
+});
+
+describe("web-push", () => {
+  const keys = webPush.generateVAPIDKeys();
+  const send = async (subscription: webPush.PushSubscription): Promise<webPush.SendResult> => {
+    const agent = new Agent({ ca: simulators.credentials.caPem });
+    try {
+      return await webPush.sendNotification(subscription, JSON.stringify({ event_id: "$1" }), {
+        vapidDetails: { subject: "mailto:operator@example.com", ...keys },
+        TTL: 60,
+        urgency: "high",
+        topic: "room",
+        agent,
+      });
+    } finally {
+      agent.destroy();
+    }
+  };
+
+  it("delivers a message that the browser reads", async () => {
+    const subscription = simulators.webPush.subscribe({ applicationServerKey: keys.publicKey });
+    expect((await send(subscription)).statusCode).toBe(201);
+    expect(subscription.messages).toMatchObject([
+      { text: '{"event_id":"$1"}', ttl: 60, urgency: "high", topic: "room" },
+    ]);
+  });
+
+  it("learns that a subscription has ended", async () => {
+    const subscription = simulators.webPush.subscribe();
+    subscription.state = "gone";
+    await expect(send(subscription)).rejects.toMatchObject({ statusCode: 410 });
+    expect(subscription.messages).toEqual([]);
   });
 });

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { installPackage, runCommand, SKIPPED } from "../support/python-package.ts";
+import { runSpeed } from "./speed.ts";
+import { signalbox, sygnal, type SideProgram } from "./side.ts";
 import { compare, type Counterpart } from "./compare.ts";
 import { hasSection, writeSection } from "./moving-page.ts";
 import { asMarkdown, asText, idleRules, summarise } from "./report.ts";
@@ -13,6 +15,9 @@ const SYGNAL = { name: "matrix-sygnal", version: "0.17.0" } as const;
 const usage = `npm run compare:sygnal                     the same requests through Sygnal ${SYGNAL.version} and Signalbox
 npm run compare:sygnal -- --python FILE    with a Python that has Sygnal already
 npm run compare:sygnal -- --notes          compares with notes on Sygnal ${SYGNAL.version} instead, taken from watching one
+npm run compare:sygnal -- --speed          how fast each is, turn by turn: pushes a CPU-second, added latency, memory
+                        -- --speed --quick    20 callers and no upstream latency alone
+                        -- --speed --itself   Signalbox beside another Signalbox: shows what the figures are worth
 npm run compare:sygnal -- --write          puts the result into docs/moving-from-sygnal.md
 npm run compare:sygnal -- --check          is content only when that page has this result
 
@@ -23,10 +28,23 @@ without a rule's name; 1: some; ${SKIPPED}: the package, or a Python to run it, 
 async function main(): Promise<boolean> {
   const flag = { type: "boolean", default: false } as const;
   const { values } = parseArgs({
-    options: { notes: flag, write: flag, check: flag, help: flag, python: { type: "string" } },
+    options: {
+      notes: flag,
+      speed: flag,
+      quick: flag,
+      itself: flag,
+      write: flag,
+      check: flag,
+      help: flag,
+      python: { type: "string" },
+    },
   });
   if (values.help) {
     console.log(usage);
+    return true;
+  }
+  if (values.speed) {
+    await speed(values.itself ? signalbox : sygnal((await installed(values.python)).python), values.quick);
     return true;
   }
   const counterpart = values.notes ? ({ kind: "notes" } as const) : await installed(values.python);
@@ -49,7 +67,17 @@ async function main(): Promise<boolean> {
   }
 }
 
-async function installed(python: string | undefined): Promise<Counterpart> {
+/** `--itself` measures the measuring: two of the same must come out the same. */
+async function speed(program: SideProgram, quick: boolean): Promise<void> {
+  const name = program === signalbox ? "another signalbox" : `sygnal ${SYGNAL.version}`;
+  await runSpeed(
+    { name, program },
+    { name: "signalbox", program: signalbox },
+    { quick, rounds: 3, seconds: 3 },
+  );
+}
+
+async function installed(python: string | undefined): Promise<Extract<Counterpart, { kind: "sygnal" }>> {
   if (python !== undefined) return { kind: "sygnal", python };
   const requirements = new URL("./requirements.txt", import.meta.url);
   return {

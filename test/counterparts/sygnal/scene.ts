@@ -93,7 +93,8 @@ export async function startScene(directory: string, options: SimulatorsOptions =
   };
 }
 
-const LOG = {
+/** Sygnal wants its log set up; warnings alone, so that neither pays for lines. */
+export const LOG = {
   setup: {
     version: 1,
     formatters: { normal: { format: "%(asctime)s [%(process)d] %(levelname)-5s %(name)s %(message)s" } },

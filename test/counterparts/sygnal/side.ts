@@ -69,7 +69,8 @@ export async function startSide(
   };
 }
 
-async function answering(port: number, child: ChildProcess): Promise<void> {
+/** Waits until a gateway answers; rejects when it has ended, or after half a minute. */
+export async function answering(port: number, child: Pick<ChildProcess, "exitCode">): Promise<void> {
   const startedMs = performance.now();
   for (;;) {
     const answer = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);

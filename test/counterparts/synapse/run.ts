@@ -28,7 +28,11 @@ async function main(): Promise<boolean> {
     return true;
   }
   const requirements = new URL("./requirements.txt", import.meta.url);
-  const { python, tookMs } = await installPackage({ ...SYNAPSE, requirements, limitMs: 300_000 });
+  const { python, tookMs } = await installPackage({
+    ...SYNAPSE,
+    requirements,
+    limitMs: values.short ? 120_000 : 300_000,
+  });
   console.log(`${SYNAPSE.name} ${SYNAPSE.version}, installed in ${(tookMs / 1_000).toFixed(0)} s`);
   const directory = await mkdtemp(join(tmpdir(), "signalbox-synapse-"));
   const startedMs = performance.now();
