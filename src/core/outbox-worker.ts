@@ -188,13 +188,16 @@ export class OutboxWorker {
 
   /**
    * What was in hand when a process ended, or lost its lease. A push that was so once is most likely a bystander and
-   * goes with others; one that was so again goes alone, so that it alone is found guilty.
+   * goes with others like it; one that was so again goes after them, without any other suspect in hand, so that it
+   * alone is found guilty, and only of what it did itself.
    */
   async #claimSuspects(names: readonly string[]): Promise<void> {
     const { apps, leases, outbox } = this.#deps;
     while (this.#suspectsInHand < SUSPECTS && !this.#isolated && !this.#stopping.signal.aborted) {
       const roomy = names.filter((name) => (apps.get(name)?.inFlight.roomForPromised ?? 0) > 0);
-      const [entry] = await outbox.claim({ apps: roomy, limit: 1, lease: leases.lease, suspects: true });
+      const options = { apps: roomy, limit: 1, lease: leases.lease, suspects: true };
+      let [entry] = await outbox.claim({ ...options, maxCrashes: 1 });
+      if (entry === undefined && this.#suspectsInHand === 0) [entry] = await outbox.claim(options);
       if (entry === undefined) return;
       this.#suspectsInHand += 1;
       if (entry.crashes > 1) this.#isolated = true;

@@ -132,8 +132,12 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
     return row.dueAt <= now && row.crashes > 0 === suspects;
   };
 
+  /** Another process had it in hand when its lease ran out. */
+  const newCrash = ({ held }: Row, { owner }: Lease): number =>
+    held !== undefined && held.owner !== owner ? 1 : 0;
+
   const take = (row: Row, lease: Lease, now: number): ClaimedEntry => {
-    if (row.held !== undefined && row.held.owner !== lease.owner) row.crashes += 1;
+    row.crashes += newCrash(row, lease);
     row.token += 1;
     row.held = { owner: lease.owner, until: now + lease.leaseMs };
     const { dueInMs: _, ...entry } = row.entry;
@@ -157,12 +161,13 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
       const problem = refusal() ?? notADigest(key);
       return problem === undefined ? keys.has(key) : Promise.reject(problem);
     },
-    async claim({ apps, limit, lease, suspects = false }) {
+    async claim({ apps, limit, lease, suspects = false, maxCrashes = Infinity }) {
       check();
       const now = clock.monotonic();
       const wanted = new Set(apps);
       return [...rows.values()]
         .filter((row) => wanted.has(row.entry.app) && claimable(row, suspects, now))
+        .filter((row) => row.crashes + newCrash(row, lease) <= maxCrashes)
         .sort((a, b) => b.entry.receivedAtMs - a.entry.receivedAtMs)
         .slice(0, Math.max(0, suspects ? Math.min(1, limit) : limit))
         .map((row) => take(row, lease, now));

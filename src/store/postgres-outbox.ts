@@ -272,6 +272,7 @@ const suspectSql = `
   SELECT o.id, o.received_ms FROM signalbox_outbox o
   WHERE o.app = a.app COLLATE "C" AND o.expires_at > now()
     AND ((o.owner IS NULL AND o.crashes > 0 AND o.due_at <= now()) OR (o.owner IS NOT NULL AND o.lease_until <= now()))
+    AND o.crashes + CASE WHEN o.owner IS NULL OR o.owner = $3 THEN 0 ELSE 1 END <= $5::bigint
   ORDER BY o.received_ms DESC LIMIT $2 FOR UPDATE SKIP LOCKED`;
 
 const claimSql = (candidates: string): string => `
@@ -295,12 +296,14 @@ const claimLongestDue = claimSql(freshSql("due_at"));
 
 async function runClaim(
   pool: PostgresPool,
-  { apps, limit, lease, suspects = false }: Parameters<Outbox["claim"]>[0],
+  { apps, limit, lease, suspects = false, maxCrashes }: Parameters<Outbox["claim"]>[0],
 ): Promise<readonly ClaimedEntry[]> {
   if (apps.length === 0 || limit < 1) return [];
-  const claim = (sql: string, most: number): Promise<readonly ClaimedRow[]> =>
-    pool.run<ClaimedRow>("cannot claim pushes", sql, [apps, most, lease.owner, lease.leaseMs]);
-  if (suspects) return (await claim(claimSuspects, 1)).map(claimedEntry);
+  const claim = (sql: string, most: number, ...more: readonly number[]): Promise<readonly ClaimedRow[]> =>
+    pool.run<ClaimedRow>("cannot claim pushes", sql, [apps, most, lease.owner, lease.leaseMs, ...more]);
+  if (suspects) {
+    return (await claim(claimSuspects, 1, maxCrashes ?? Number.MAX_SAFE_INTEGER)).map(claimedEntry);
+  }
   const freshest = await claim(claimFreshest, limit);
   if (freshest.length >= limit) return freshest.map(claimedEntry).sort(byAge);
   // What was claimed is not let go of because more could not be.

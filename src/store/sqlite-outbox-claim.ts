@@ -9,6 +9,7 @@ export interface ClaimArgs {
   readonly limit: number;
   readonly lease: Lease;
   readonly suspects: boolean;
+  readonly maxCrashes: number;
   readonly nowMs: number;
   readonly leaseNowMs: number;
 }
@@ -62,21 +63,28 @@ function fresh(db: Statements, appNumber: number, nowMs: number, limit: number):
 }
 
 /** The freshest of those that a process has ended with, or is ending with: its lease has run out. */
-function suspect(db: Statements, appNumber: number, { nowMs, leaseNowMs }: ClaimArgs): readonly Candidate[] {
+function suspect(
+  db: Statements,
+  appNumber: number,
+  { lease, maxCrashes, nowMs, leaseNowMs }: ClaimArgs,
+): readonly Candidate[] {
   return db
     .all(
       `SELECT * FROM (
          SELECT entry, received_ms FROM outbox INDEXED BY outbox_suspects
-         WHERE app_number = ?1 AND owner IS NULL AND crashes > 0 AND due_ms <= ?2 AND expires_ms > ?2
+         WHERE app_number = ?1 AND owner IS NULL AND crashes > 0 AND crashes <= ?4 AND due_ms <= ?2 AND expires_ms > ?2
          ORDER BY received_ms DESC LIMIT 1
        ) UNION ALL SELECT * FROM (
          SELECT entry, received_ms FROM outbox INDEXED BY outbox_held
          WHERE app_number = ?1 AND owner IS NOT NULL AND lease_until_ms <= ?3 AND expires_ms > ?2
+           AND crashes + (owner <> ?5) <= ?4
          ORDER BY received_ms DESC LIMIT 1
        )`,
       appNumber,
       nowMs,
       leaseNowMs,
+      maxCrashes,
+      lease.owner,
     )
     .map(candidate);
 }

@@ -41,9 +41,9 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
       if (!client.closed && !filter.mayHave(key)) return false;
       return client.ask("outboxHolds", { key });
     },
-    async claim({ apps, limit, lease, suspects = false }) {
+    async claim({ apps, limit, lease, suspects = false, maxCrashes = Number.MAX_SAFE_INTEGER }) {
       if ((apps.length === 0 || limit <= 0) && !client.closed) return [];
-      return client.ask("outboxClaim", { apps, limit, lease, suspects, ...times() }, giveBack);
+      return client.ask("outboxClaim", { apps, limit, lease, suspects, maxCrashes, ...times() }, giveBack);
     },
     async renew(held, lease) {
       if (held.length === 0 && !client.closed) return [];

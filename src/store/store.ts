@@ -145,13 +145,15 @@ export interface Outbox {
   /**
    * Takes due entries of these apps that nobody holds, the freshest first. An entry whose lease ran out in another
    * process's hands counts a crash.
-   * Entries with crashes are only taken by `suspects: true`, one at a time.
+   * Entries with crashes are only taken by `suspects: true`, one at a time; with `maxCrashes` those alone that have
+   * so many at most, the one that this claim finds out counted.
    */
   claim(options: {
     readonly apps: readonly string[];
     readonly limit: number;
     readonly lease: Lease;
     readonly suspects?: boolean;
+    readonly maxCrashes?: number;
   }): Promise<readonly ClaimedEntry[]>;
   /** Prolongs what this process holds. Resolves with the ids that it holds no longer. */
   renew(

@@ -484,6 +484,23 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
       expect(await claim({ suspects: true })).toEqual([]);
     });
 
+    it("hands out only suspects with so few crashes as are asked for, and leaves the others as they are", async () => {
+      const at = (i: number): OutboxEntry => entryOf(`${i}`, { receivedAtMs: start + i });
+      await put(at(2));
+      await claim({ lease: short });
+      await advance(pastShort);
+      await claimOne({ suspects: true, lease: { ...short, owner: "a third process" } });
+      await put(at(1));
+      await claim({ lease: short });
+      await advance(pastShort);
+      // The fresher one has been in hand at two crashes, the second found out by whoever claims next.
+      expect(await claim({ suspects: true, maxCrashes: 1 })).toMatchObject([
+        { payload: '{"name":"1"}', crashes: 1 },
+      ]);
+      expect(await claim({ suspects: true, maxCrashes: 1 })).toEqual([]);
+      expect(await claim({ suspects: true })).toMatchObject([{ payload: '{"name":"2"}', crashes: 2 }]);
+    });
+
     it("counts no crash where a process lost its own lease, as to a slow store", async () => {
       await put(entryOf("1"));
       for (let i = 0; i < 3; i += 1) {

@@ -432,4 +432,34 @@ describe("OutboxWorker", () => {
     await Promise.all(fresh);
     await world.engine.stop(AbortSignal.timeout(1_000));
   });
+
+  it("tries a push that was in hand at two crashes without any other suspect in hand", async () => {
+    const finish: (() => void)[] = [];
+    const world = setUp(async () => {
+      await new Promise<void>((resolve) => finish.push(resolve));
+      return delivered;
+    });
+    const crash = async (owner: string): Promise<void> => {
+      const options = { apps: ["app"], limit: 10, lease: { owner, leaseMs: 1_000 } };
+      await world.store.outbox.claim(options);
+      await world.store.outbox.claim({ ...options, suspects: true });
+      await world.clock.advance(1_001);
+    };
+    const twice = world.entry({ receivedAtMs: NOON + 1_000 });
+    await world.put(twice);
+    await crash("first");
+    await world.put(world.entry(), world.entry());
+    await crash("second");
+    await world.engine.start();
+    await world.pass(2_000);
+    expect(world.attempted).toHaveLength(2);
+    expect(world.attempted.map(({ id }) => id)).not.toContain(twice.id);
+    for (const each of finish.splice(0)) each();
+    await world.pass(2_000);
+    expect(world.attempted.map(({ id }) => id).slice(2)).toEqual([twice.id]);
+    for (const each of finish) each();
+    await world.pass(500);
+    expect(await world.counts()).toMatchObject({ handed: 3, pending: 0 });
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
 });
