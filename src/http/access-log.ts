@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
 import type { Clock } from "../clock.ts";
 import type { HttpObserver } from "./observer.ts";
@@ -7,22 +8,33 @@ import { requestIdOf } from "./request-id.ts";
 /** What nginx logs for a caller that hung up first; never sent. */
 const callerHungUp = 499;
 
-/** Tells the observer of every request when it is over: answered, or left by its caller. */
-export function accessLog(
+/**
+ * Tells the observer of a request when it is over: answered, or left by its caller.
+ *
+ * @param pathOf asked at the end: the pattern of the route that served it
+ */
+export type NoteAccess = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  pathOf: () => string | undefined,
+) => void;
+
+/** What notes every request, whichever way it goes through the listener. */
+export function createAccessLog(
   observer: HttpObserver,
   clock: Clock,
   remoteAddress: RemoteAddress,
-): RequestHandler {
-  return (req, res, next) => {
+): NoteAccess {
+  return (req, res, pathOf) => {
     const startedMs = clock.monotonic();
     // Read now: a closed socket has forgotten its peer.
     const remote = remoteAddress(req);
     res.once("close", () => {
-      const path = servedPath(req, res);
+      const path = pathOf();
       observer.accessed({
         requestId: requestIdOf(res),
         remote,
-        method: req.method,
+        method: req.method ?? "",
         ...(path === undefined ? {} : { path }),
         httpVersion: req.httpVersion,
         status: res.headersSent ? res.statusCode : callerHungUp,
@@ -30,6 +42,13 @@ export function accessLog(
         durationMs: clock.monotonic() - startedMs,
       });
     });
+  };
+}
+
+/** For requests that go through Express. */
+export function accessLog(note: NoteAccess): RequestHandler {
+  return (req, res, next) => {
+    note(req, res, () => servedPath(req, res));
     next();
   };
 }

@@ -10,6 +10,7 @@ import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
 import { givenKey, type ApiKeys } from "./auth.ts";
 import { parseJson, readText, type BodyLimits } from "./body.ts";
 import { HttpError } from "./errors.ts";
+import type { FastLane } from "./fast-lane.ts";
 import { parseForm } from "./form.ts";
 import { idempotencyKey, type Concluded, type Idempotency } from "./idempotency.ts";
 import type { HttpObserver } from "./observer.ts";
@@ -40,12 +41,18 @@ export interface DoorDeps {
   readonly idempotency?: Idempotency;
 }
 
+/** What a door's routes are mounted with. */
+export interface MountDeps extends DoorDeps {
+  /** Where a path's usual requests are served past Express, when there is such a way. */
+  readonly lane?: FastLane;
+}
+
 /** An HTTP protocol we serve. Adding one is a folder and a line in `doors/index.ts`. */
 export interface FrontDoor {
   /** In metrics and logs. */
   readonly name: string;
   /** Adds the door's routes. Paths are case-sensitive, one trailing slash is accepted, queries are not looked at. */
-  mount(router: IRouter, deps: DoorDeps): void;
+  mount(router: IRouter, deps: MountDeps): void;
 }
 
 /** What parsing may know besides the body. */
@@ -88,7 +95,7 @@ export interface PushRoute<P extends Parsed> {
 
 /** A path with what is made of its bodies: doors list paths of different types. */
 export interface MountedRoute {
-  mount(name: string, router: IRouter, deps: DoorDeps): void;
+  mount(name: string, router: IRouter, deps: MountDeps): void;
 }
 
 /** Ties a path to the type that its parser makes and its answer takes. */
@@ -110,14 +117,14 @@ function mountRoute<P extends Parsed>(
   name: string,
   route: PushRoute<P>,
   router: IRouter,
-  deps: DoorDeps,
+  deps: MountDeps,
 ): void {
   const { clock, observer } = deps;
   const { onGet, path, refuse = errorAnswer } = route;
   const wrongMethod = refuse(
     new HttpError("wrong-method", { allow: onGet === undefined ? "POST" : "GET, HEAD, POST" }),
   );
-  router.all(path, async (req, res) => {
+  const handle = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     if (req.method !== "POST") {
       const reads = onGet !== undefined && (req.method === "GET" || req.method === "HEAD");
       sendAnswer(req, res, reads ? onGet : wrongMethod, clock);
@@ -139,7 +146,9 @@ function mountRoute<P extends Parsed>(
     if (status === undefined) return;
     const durationMs = clock.monotonic() - startedMs;
     observer.answered({ door: name, status, dispatched: result.dispatched, durationMs });
-  });
+  };
+  router.all(path, handle);
+  deps.lane?.add(path, handle);
 }
 
 /** How a request to a door ended; no answer when the caller left, or the server answered, before the body was in. */

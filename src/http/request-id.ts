@@ -1,14 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import type { RequestHandler } from "express";
 
 const header = "X-Request-Id";
 
 /** Gives each request an id of our own making: a caller's could forge log lines. It goes out with the answer. */
-export const assignRequestId: RequestHandler = (_req, res, next) => {
+export function assignRequestId(res: ServerResponse): void {
   res.setHeader(header, randomUUID());
-  next();
-};
+}
 
 /** The id of the request that this answers; empty where `assignRequestId` was not mounted. */
 export function requestIdOf(res: ServerResponse): string {
