@@ -5,6 +5,7 @@ import { checkCommand } from "./check.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { hashPasswordCommand } from "./hash-password.ts";
+import { loadCommand } from "./load.ts";
 import { sendCommand } from "./send.ts";
 import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
@@ -19,6 +20,7 @@ export function program(): Command {
     .addCommand(checkCommand(pushkinTypes))
     .addCommand(doctorCommand(pushkinTypes))
     .addCommand(sendCommand())
+    .addCommand(loadCommand())
     .addCommand(vapidCommand())
     .addCommand(hashPasswordCommand())
     .addCommand(simCommand())

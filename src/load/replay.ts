@@ -85,7 +85,7 @@ export class Replay {
   #cut(body: JsonValue): Template {
     const notification = isJsonObject(body) ? body["notification"] : undefined;
     const devices = isJsonObject(notification) ? notification["devices"] : undefined;
-    if (!isJsonObject(notification) || !Array.isArray(devices) || devices.length === 0)
+    if (!isJsonObject(notification) || !Array.isArray(devices) || !devices.some(isJsonObject))
       throw new Error("a recorded notification has no devices");
     this.#objects.push(
       devices.filter(isJsonObject).map(({ app_id: _app, pushkey: _key, data, ...rest }: JsonObject) => ({

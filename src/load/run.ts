@@ -81,7 +81,9 @@ export function runLoad(options: LoadOptions): Promise<LoadFigures> {
       for (const timer of timers) clearInterval(timer);
       for (const connection of all) connection.close();
       // What was due and never sent did not get served either.
-      const unsent = perSecond === undefined || signal?.aborted === true ? 0 : Math.max(0, due(nowMs) - 1);
+      const planned =
+        perSecond === undefined || signal?.aborted === true ? 0 : durationMs * (perSecond / 1000);
+      const unsent = Math.max(0, Math.round(planned) - sent);
       resolve(tally.figures(nowMs - startedMs, unsent));
     };
     const timers = [

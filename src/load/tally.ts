@@ -18,6 +18,14 @@ export interface LoadFigures {
   /** Requests that were due and that no caller was free for. */
   readonly unsent: number;
   readonly latency: Latencies;
+  /** How many requests took longer than the bucket before and at most so long; each bucket is twice the one before. */
+  readonly buckets: readonly LatencyBucket[];
+}
+
+/** Requests by how long they took. */
+export interface LatencyBucket {
+  readonly upToMs: number;
+  readonly count: number;
 }
 
 /** How long requests took, failed ones too. Milliseconds; 0 without requests. */
@@ -31,11 +39,14 @@ export interface Latencies {
 }
 
 const usPerMs = 1000;
+/** From a quarter of a millisecond to over two minutes; the last one takes all that is longer. */
+const bucketsMs = Array.from({ length: 20 }, (_, i) => 2 ** (i - 2));
 
 /** Counts what a load's requests come to. Node's histogram is an HdrHistogram: constant size, three digits. */
 export class LoadTally {
   readonly #histogram = createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 });
   readonly #outcomes = new Map<string, number>();
+  readonly #buckets: number[] = bucketsMs.map(() => 0);
   #requests = 0;
   #pushes = 0;
   #rejected = 0;
@@ -43,6 +54,8 @@ export class LoadTally {
   add(result: LoadResult, pushes: number, tookMs: number): void {
     this.#requests += 1;
     this.#histogram.record(Math.max(1, Math.round(tookMs * usPerMs)));
+    const bucket = Math.min(bucketsMs.length - 1, Math.max(0, Math.ceil(Math.log2(tookMs)) + 2));
+    this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1;
     const name = result.kind === "failed" ? result.reason : String(result.status);
     this.#outcomes.set(name, (this.#outcomes.get(name) ?? 0) + 1);
     if (result.kind !== "answer" || result.status !== 200) return;
@@ -63,6 +76,7 @@ export class LoadTally {
       outcomes: [...this.#outcomes].sort(([, a], [, b]) => b - a),
       successShare: total === 0 ? 0 : (this.#outcomes.get("200") ?? 0) / total,
       unsent,
+      buckets: bucketsMs.map((upToMs, i) => ({ upToMs, count: this.#buckets[i] ?? 0 })),
       latency: {
         mean: this.#requests === 0 ? 0 : this.#histogram.mean / usPerMs,
         p50: at(50),
