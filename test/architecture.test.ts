@@ -27,6 +27,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
 
   // Siblings never import each other.
   ["doors/index.ts", "doors/ http/door.ts"],
+  ["doors/openapi.ts", "doors/ http/openapi.ts json.ts"],
   ["doors/*/config.ts", `./ ${sectionParts} json.ts`],
   ["doors/*/", `./ core/ http/ ${leaves}`],
   ["pushkins/index.ts", "pushkins/ core/pushkin.ts"],

@@ -19,7 +19,7 @@ const uuid = Type.String({ format: "uuid" });
 const short = Type.String({ maxLength: 512 });
 
 /** The events of the reference, their fields in its order (registry.md, push events). */
-const builtIn: ReadonlyMap<string, TObject> = new Map<string, TObject>([
+export const builtInEvents: ReadonlyMap<string, TObject> = new Map<string, TObject>([
   ["fax_new", Type.Object({ fax: uuid, phone: short, page_count: Type.Integer({ minimum: 0 }) })],
   ["recording_new", Type.Object({ recording: uuid, phone: short })],
   ["dialplan_callreverse_start", Type.Object({ phone_from: short, phone_to: short })],
@@ -40,13 +40,13 @@ const builtIn: ReadonlyMap<string, TObject> = new Map<string, TObject>([
 
 /** True for an event that needs no configuration. */
 export function isBuiltIn(name: string): boolean {
-  return builtIn.has(name);
+  return builtInEvents.has(name);
 }
 
 /** All events, by name. The schemas of one's own have been found to compile. */
 export function compileEvents(own: Readonly<Record<string, JsonObject>>): ReadonlyMap<string, EventType> {
   const types = new Map<string, EventType>();
-  for (const [name, schema] of builtIn) types.set(name, known(schema));
+  for (const [name, schema] of builtInEvents) types.set(name, known(schema));
   for (const [name, schema] of Object.entries(own)) {
     const compiled = compileOwnEvent(schema);
     if ("problem" in compiled) throw new Error(`registry.events.${name}: ${compiled.problem}`);
