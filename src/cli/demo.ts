@@ -8,12 +8,14 @@ import { systemClock } from "../clock.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { Gateway } from "../gateway.ts";
+import type { JsonObject } from "../json.ts";
 import { createLog } from "../log/create-log.ts";
 import { pushkinTypes } from "../pushkins/index.ts";
 import { startSimulators, type Simulators } from "../simulator/index.ts";
 import { writeWorkspace } from "../simulator/workspace.ts";
 import { createHttpClient } from "../upstream/http-client.ts";
 import { DEAD_PUSHKEY, demoRequests, type DemoRequest } from "./demo/requests.ts";
+import { recordedBodies } from "./demo/recorded.ts";
 import { phoneScreen } from "./demo/phone-screen.ts";
 
 /** The apps of the examples, and which upstream each uses. */
@@ -61,12 +63,14 @@ async function demo(keep: boolean): Promise<void> {
     const url = `http://127.0.0.1:${http[0]?.port ?? 0}/_matrix/push/v1/notify`;
     print("Signalbox demo: simulated push services, a gateway, and what a homeserver would send.");
     print();
-    const requests = await demoRequests((appId) => isServed(appId), {
+    const phones = {
       browser: { appId: WEB_APP, ...simulators.webPush.subscribe() },
       distributor: { appId: UNIFIEDPUSH_APP, ...simulators.unifiedPush.register() },
-    });
-    const failed = await replay(requests, url, simulators);
+    };
+    const requests = await demoRequests((appId) => isServed(appId), phones);
+    let failed = await replay(requests, url, simulators);
     report(simulators, failed);
+    failed += await replayRecorded(await recordedBodies(isServed, phones), url, simulators);
     if (keep) {
       print(`The gateway goes on at ${url}`);
       print("Ctrl-C ends it.");
@@ -164,6 +168,27 @@ async function replay(
   }
   print();
   return failed;
+}
+
+/** Sends what a real homeserver sent, and says in one line what came of it; returns how many were not answered with 200. */
+async function replayRecorded(
+  bodies: readonly JsonObject[],
+  url: string,
+  { recorder }: Simulators,
+): Promise<number> {
+  const http = createHttpClient({});
+  const before = recorder.counts.accepted;
+  let answered = 0;
+  for (const body of bodies) {
+    const result = await http({ method: "POST", url, body: JSON.stringify(body) });
+    if (result.kind === "response" && result.status === 200) answered += 1;
+  }
+  const taken = recorder.counts.accepted - before;
+  print(
+    `Recorded of a real homeserver: ${bodies.length} requests, ${answered} answered with 200, ${taken} pushes on phones.`,
+  );
+  print();
+  return bodies.length - answered;
 }
 
 function report(simulators: Simulators, failed: number): void {
