@@ -90,6 +90,10 @@ export const LimitsConfig = section(
       description: "Pushes of a multisend.",
     }),
     per_source: rate({ default: "off", description: "Requests from one address, such as 600/m; or off." }),
+    per_account: rate({
+      default: "off",
+      description: "Requests of one account to the registry's doors, such as 60/m; or off.",
+    }),
     per_app: rate({ default: "off", description: "Pushes for one app, such as 500/s; or off." }),
     per_device: rate({ default: "off", description: "Pushes for one device, such as 240/m; or off." }),
   },

@@ -38,10 +38,12 @@ function createRegistryAccounts(
 ): Accounts {
   const { accounts, jwt, trusted_header: header, trusted_proxies: proxies } = registry;
   const remoteAddress = createRemoteAddress(config.http.trusted_proxies);
+  const { per_account: perAccount } = config.limits;
   return createAccounts({
     accounts,
     clock,
     sourceOf: (req) => sourceOf(remoteAddress(req)),
+    ...(perAccount === null ? {} : { perAccount: { count: perAccount.count, windowMs: perAccount.window } }),
     ...(jwt === undefined ? {} : { jwt: createVerifier(jwt, config, clock) }),
     ...(header === undefined
       ? {}

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../clock.ts";
-import { TokenBuckets } from "../core/token-buckets.ts";
+import { TokenBuckets, type Allowance } from "../core/token-buckets.ts";
 import { basicCredentials, bearerToken, singleHeader } from "./auth.ts";
 import { HttpError } from "./errors.ts";
 import type { JwtVerifier } from "./jwt.ts";
@@ -28,6 +28,8 @@ export interface AccountsOptions {
   /** Where a request came from, as limits count it. */
   readonly sourceOf: (req: IncomingMessage) => string;
   readonly clock: Clock;
+  /** Requests of one account. Absent = no limit. */
+  readonly perAccount?: Allowance;
 }
 
 /** Who is asking, or what he is told instead. */
@@ -79,6 +81,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
     accounts.flatMap(({ id, username }) => (username === undefined ? [] : [[username, id] as const])),
   );
   const wrong = new TokenBuckets(WRONG, clock);
+  const perAccount =
+    options.perAccount === undefined ? undefined : new TokenBuckets(options.perAccount, clock);
   const wrongBeyond = new TokenBuckets(WRONG_BEYOND, clock);
 
   const refuseWrong = (source: string): HttpError => {
@@ -113,20 +117,30 @@ export function createAccounts(options: AccountsOptions): Accounts {
       : { id: checked.subject };
   };
 
+  const whoIs = async (
+    req: IncomingMessage,
+    given: { readonly username: string; readonly password: string } | undefined,
+  ): Promise<Identity> => {
+    const source = sourceOf(req);
+    if (given !== undefined) return byPassword(given, source);
+    if (trustedHeader !== undefined && trustedHeader.isTrusted(req)) {
+      const id = singleHeader(req, trustedHeader.name.toLowerCase());
+      if (id !== undefined) return ID.test(id) ? { id } : unauthorized();
+    }
+    const basic = basicCredentials(req);
+    if (basic !== undefined) return byPassword(basic, source);
+    const token = bearerToken(req);
+    return token === undefined ? unauthorized() : byBearer(token, source);
+  };
+
   return {
     canIdentify: accounts.length > 0 || jwt !== undefined || trustedHeader !== undefined,
     ownerOf: (username) => byUsername.get(username) ?? username,
     async identify(req, given) {
-      const source = sourceOf(req);
-      if (given !== undefined) return byPassword(given, source);
-      if (trustedHeader !== undefined && trustedHeader.isTrusted(req)) {
-        const id = singleHeader(req, trustedHeader.name.toLowerCase());
-        if (id !== undefined) return ID.test(id) ? { id } : unauthorized();
-      }
-      const basic = basicCredentials(req);
-      if (basic !== undefined) return byPassword(basic, source);
-      const token = bearerToken(req);
-      return token === undefined ? unauthorized() : byBearer(token, source);
+      const identity = await whoIs(req, given);
+      if (identity instanceof HttpError) return identity;
+      const retryAfterMs = perAccount?.take(identity.id) ?? 0;
+      return retryAfterMs > 0 ? new HttpError("limited", { retryAfterMs }) : identity;
     },
   };
 }

@@ -154,6 +154,16 @@ describe("wrong credentials", () => {
   }, 20_000);
 });
 
+it("limits an account's requests, whatever proves it and wherever it comes from, and no other's", async () => {
+  accounts = make({ perAccount: { count: 2, windowMs: 60_000 } });
+  expect([await guess("right"), await guess("right"), await guess("right")]).toEqual(["a-1", "a-1", "429"]);
+  source = "192.0.2.2";
+  expect(await guess("right")).toBe("429");
+  expect(await bearer(token)).toBe("b-1");
+  await clock.advance(30_000);
+  expect(await guess("right")).toBe("a-1");
+});
+
 describe("a trusted header", () => {
   const header = (proxies: readonly string[]): Accounts =>
     make({ trustedHeader: { name: "X-User-Id", isTrusted: createPeerCheck(proxies) } });
