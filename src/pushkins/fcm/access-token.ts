@@ -1,12 +1,10 @@
-import {
+import type * as GoogleLibrary from "google-auth-library";
+import type {
+  AuthClient,
   AwsClient,
   gaxios,
-  GoogleAuth,
   IdentityPoolClient,
-  JWT,
   PluggableAuthClient,
-  UserRefreshClient,
-  type AuthClient,
 } from "google-auth-library";
 import type { Clock } from "../../clock.ts";
 import { isJsonObject, type JsonObject } from "../../json.ts";
@@ -78,9 +76,11 @@ async function askGoogle(
 
 /** A client of its own for every fetch: it is asked once, and keeps nothing that could go stale. */
 async function createClient(credentials: JsonObject | undefined, http: HttpClient): Promise<AuthClient> {
+  // Loaded by the first token that is asked for: a gateway without FCM, and every start, do without it.
+  const google = await import("google-auth-library");
   const tokenUri = credentials?.["token_uri"];
   const target = typeof tokenUri === "string" && tokenUri !== "" ? tokenUri : GOOGLE_TOKEN_URI;
-  const transporter = new gaxios.Gaxios({
+  const transporter = new google.gaxios.Gaxios({
     retryConfig: { retry: 0 },
     fetchImplementation: async (input, init) => {
       const url = input instanceof Request ? input.url : String(input);
@@ -88,12 +88,12 @@ async function createClient(credentials: JsonObject | undefined, http: HttpClien
     },
   });
   if (credentials === undefined) {
-    const machine = new GoogleAuth({ scopes: [SCOPE], clientOptions: { transporter } });
+    const machine = new google.GoogleAuth({ scopes: [SCOPE], clientOptions: { transporter } });
     return withTransporter(await machine.getClient(), transporter);
   }
   switch (text(credentials["type"])) {
     case "service_account":
-      return new JWT({
+      return new google.JWT({
         email: text(credentials["client_email"]),
         key: text(credentials["private_key"]),
         keyId: text(credentials["private_key_id"]),
@@ -103,30 +103,34 @@ async function createClient(credentials: JsonObject | undefined, http: HttpClien
         transporter,
       });
     case "authorized_user":
-      return new UserRefreshClient({
+      return new google.UserRefreshClient({
         clientId: text(credentials["client_id"]),
         clientSecret: text(credentials["client_secret"]),
         refreshToken: text(credentials["refresh_token"]),
         transporter,
       });
     case "external_account":
-      return withTransporter(externalClient(credentials, transporter), transporter);
+      return withTransporter(externalClient(google, credentials, transporter), transporter);
     default:
       throw new TokenError("refused", "the credentials are of an unknown type");
   }
 }
 
 /** What `ExternalAccountClient.fromJSON` does, less its warning on the console: the file is the operator's own. */
-function externalClient(credentials: JsonObject, transporter: gaxios.Gaxios): AuthClient {
+function externalClient(
+  google: typeof GoogleLibrary,
+  credentials: JsonObject,
+  transporter: gaxios.Gaxios,
+): AuthClient {
   const source = isJsonObject(credentials["credential_source"]) ? credentials["credential_source"] : {};
   // The file's keys are the options' names; the library checks what it needs of them.
   const options: unknown = { ...credentials, transporter };
   const client =
     source["environment_id"] !== undefined
-      ? new AwsClient(options as AwsOptions)
+      ? new google.AwsClient(options as AwsOptions)
       : source["executable"] !== undefined
-        ? new PluggableAuthClient(options as PluggableOptions)
-        : new IdentityPoolClient(options as IdentityPoolOptions);
+        ? new google.PluggableAuthClient(options as PluggableOptions)
+        : new google.IdentityPoolClient(options as IdentityPoolOptions);
   client.scopes = [SCOPE];
   return client;
 }
