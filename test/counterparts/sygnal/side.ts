@@ -69,14 +69,14 @@ export async function startSide(
   };
 }
 
-/** Waits until a gateway answers; rejects when it has ended, or after half a minute. */
+/** Waits until a gateway answers; rejects when it has ended, or after a minute. */
 export async function answering(port: number, child: Pick<ChildProcess, "exitCode">): Promise<void> {
   const startedMs = performance.now();
   for (;;) {
     const answer = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
     if (answer?.status === 200) return;
     if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}`);
-    if (performance.now() - startedMs > 30_000) throw new Error("the gateway did not start");
+    if (performance.now() - startedMs > 60_000) throw new Error("the gateway did not start");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
