@@ -221,6 +221,7 @@ describe("defaults", () => {
         max_multisend: 1000,
         per_source: null,
         per_app: null,
+        per_account: null,
         per_device: null,
       },
       outbox: { max_rows: 1_000_000, max_bytes: 2_147_483_648, app_share: 0.2 },
