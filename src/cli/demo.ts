@@ -16,6 +16,7 @@ import { writeWorkspace } from "../simulator/workspace.ts";
 import { createHttpClient } from "../upstream/http-client.ts";
 import { DEAD_PUSHKEY, demoRequests, type DemoRequest } from "./demo/requests.ts";
 import { recordedBodies } from "./demo/recorded.ts";
+import { BACK_END_APP, CALLS_APP, otherDoorRequests, otherDoors, SOFTPHONE_APP } from "./demo/other-doors.ts";
 import { phoneScreen } from "./demo/phone-screen.ts";
 
 /** The apps of the examples, and which upstream each uses. */
@@ -61,14 +62,16 @@ async function demo(keep: boolean): Promise<void> {
     });
     const { http } = await gateway.start();
     const url = `http://127.0.0.1:${http[0]?.port ?? 0}/_matrix/push/v1/notify`;
-    print("Signalbox demo: simulated push services, a gateway, and what a homeserver would send.");
+    print(
+      "Signalbox demo: simulated push services, a gateway, and what homeserver, PBX and back end would send.",
+    );
     print();
     const phones = {
       browser: { appId: WEB_APP, ...simulators.webPush.subscribe() },
       distributor: { appId: UNIFIEDPUSH_APP, ...simulators.unifiedPush.register() },
     };
     const requests = await demoRequests((appId) => isServed(appId), phones);
-    let failed = await replay(requests, url, simulators);
+    let failed = await replay([...requests, ...otherDoorRequests()], url, simulators);
     report(simulators, failed);
     failed += await replayRecorded(await recordedBodies(isServed, phones), url, simulators);
     if (keep) {
@@ -126,12 +129,16 @@ async function demoConfig(simulators: Simulators, directory: string) {
     apps: {
       ...Object.fromEntries(IOS_APPS.map((id) => [id, ios])),
       ...Object.fromEntries(ANDROID_APPS.map((id) => [id, android])),
+      [SOFTPHONE_APP]: { ...ios, topic: SOFTPHONE_APP },
+      [CALLS_APP]: { ...ios, topic: `${SOFTPHONE_APP}.voip`, push_type: "voip" },
+      [BACK_END_APP]: android,
       [WEB_APP]: web,
       [UNIFIEDPUSH_APP]: { type: "unifiedpush", ca_file: files.ca },
     },
     // The simulated push services are on this machine, where no stranger's endpoint may lead otherwise.
     outbound: { allow_addresses: ["127.0.0.0/8", "::1/128"] },
     matrix: { unifiedpush_gateway: true },
+    ...otherDoors,
   };
   await writeFile(path, stringify(yaml, { lineWidth: 0, version: "1.1" }), { mode: 0o600 });
   const loaded = await loadConfig({ path, env: {}, pushkinTypes });
@@ -147,12 +154,12 @@ async function replay(
 ): Promise<number> {
   const http = createHttpClient({});
   let failed = 0;
-  for (const [index, { title, body }] of requests.entries()) {
+  for (const [index, { title, body, headers, path }] of requests.entries()) {
     const before = simulators.recorder.requests.length;
     const result = await http({
       method: "POST",
-      url,
-      headers: { "content-type": "application/json" },
+      url: path === undefined ? url : new URL(path, url).href,
+      headers: { "content-type": "application/json", ...headers },
       body: JSON.stringify(body),
     });
     const answer = result.kind === "response" ? `${result.status} ${result.body}` : result.failure.class;

@@ -20,11 +20,25 @@ const TEXTS: Readonly<Record<string, string>> = {
 const MAX_SHOWN = 72;
 
 /** What the person who holds the phone would see of a push that the simulator took. */
-export function phoneScreen({ upstream, payload }: RecordedRequest): string {
-  const shown = shownBy(upstream, payload);
+export function phoneScreen({ headers, upstream, payload }: RecordedRequest): string {
+  const shown = headers["apns-push-type"] === "voip" ? ringing(payload) : shownBy(upstream, payload);
   // What strangers wrote must not steer the terminal.
   const plain = shown.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069\u200e\u200f]/gu, " ");
   return plain.length > MAX_SHOWN ? `${Array.from(plain).slice(0, MAX_SHOWN).join("")}…` : plain;
+}
+
+function ringing(payload: JsonValue | undefined): string {
+  const fields = isJsonObject(payload) ? payload : {};
+  return `rings: ${asText(fields["UserDisplayName"]) ?? asText(fields["UserName"]) ?? "somebody"} calls`;
+}
+
+/** What an app does that is told of an event, or of something that it is to fetch. */
+function toldText(fields: JsonObject): string | undefined {
+  const { owner, message, phone, verb } = fields;
+  if (typeof owner === "string" && typeof message === "string") {
+    return `(the app hears of ${message}${typeof phone === "string" ? `, from ${phone}` : ""})`;
+  }
+  return typeof verb === "string" ? "(the app is woken and fetches what there is)" : undefined;
 }
 
 function shownBy(upstream: RecordedRequest["upstream"], payload: JsonValue | undefined): string {
@@ -60,13 +74,19 @@ function appleScreen(payload: JsonValue | undefined): string {
   const text = alertText(alert);
   const badge = aps["badge"] ?? payload["unread_count"];
   const parts = [
-    text ?? (payload["event_id"] === undefined ? "" : "(the app fetches the event and shows it)"),
+    text ??
+      toldText(payload) ??
+      (payload["event_id"] === undefined ? "" : "(the app fetches the event and shows it)"),
     typeof badge === "number" ? (badge === 0 ? "[badge cleared]" : `[badge ${badge}]`) : "",
   ];
   return parts.filter((part) => part !== "").join(" ");
 }
 
 function alertText(alert: JsonObject): string | undefined {
+  const plain = [alert["title"], alert["body"]].filter(
+    (part): part is string => typeof part === "string" && part !== "",
+  );
+  if (plain.length > 0) return plain.join(": ");
   const key = alert["loc-key"];
   const args = Array.isArray(alert["loc-args"]) ? (alert["loc-args"] as readonly JsonValue[]) : [];
   const template = typeof key === "string" ? TEXTS[key] : undefined;
@@ -78,7 +98,7 @@ function androidScreen(payload: JsonValue | undefined): string {
   const data = isJsonObject(message) && isJsonObject(message["data"]) ? message["data"] : {};
   const unread = asText(data["unread"]);
   const count = unread === undefined ? "" : unread === "0" ? "[cleared]" : `[${unread} unread]`;
-  return [androidText(data), count].filter((part) => part !== "").join(" ");
+  return [toldText(data) ?? androidText(data), count].filter((part) => part !== "").join(" ");
 }
 
 function androidText(data: JsonObject): string {

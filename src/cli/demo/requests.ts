@@ -1,9 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
 
-/** One request of the demo: what it shows, and the body that a homeserver would send. */
+/** One request of the demo: what it shows, and the body that its sender would send. */
 export interface DemoRequest {
   readonly title: string;
+  /** Absent = where homeservers send. */
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: JsonObject;
 }
 
