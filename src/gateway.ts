@@ -97,7 +97,7 @@ export class Gateway {
         log,
         observer: httpObserver,
         dispatcher: parts.engine.dispatcher,
-        doors: frontDoors(doorOptions(settings, parts.engine, parts.steady)),
+        doors: frontDoors(doorOptions(settings, parts.engine, parts.steady, httpObserver)),
         limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
         lifetimesMs: delivery.expire_after,
         answerWithinMs: delivery.answer_within,

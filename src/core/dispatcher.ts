@@ -217,7 +217,8 @@ export class CoreDispatcher implements Dispatcher {
     key: Digest | undefined,
     { by, waitMs }: Throttled,
   ): Settled | Promise<Settled> {
-    const { intake } = this.#deps;
+    const { intake, observer } = this.#deps;
+    observer.throttled(delivery.app.name, by);
     if (intake === undefined) return { kind: "retryable", reason: "overloaded", retryAfterMs: waitMs };
     const slot = by === "device" ? { slot: "throttled" } : {};
     return intake

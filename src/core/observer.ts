@@ -1,4 +1,5 @@
 import type { Delivered, Dropped, Outcome, Rejected, Settled } from "./outcome.ts";
+import type { Throttled } from "./push-limits.ts";
 import type { Push, PushFacts } from "./push.ts";
 
 /** One try at an upstream, as it ended. */
@@ -72,6 +73,8 @@ export interface Observer {
   concluded(event: ConcludedEvent): void;
   /** A push was turned away because its app has too many under way. */
   overloaded(app: string): void;
+  /** A push came too soon after others of its app or device. */
+  throttled(app: string, by: Throttled["by"]): void;
   alarm(event: AlarmEvent): void;
 }
 
@@ -84,6 +87,7 @@ export const silentObserver: Observer = {
   settled() {},
   concluded() {},
   overloaded() {},
+  throttled() {},
   alarm() {},
 };
 
@@ -97,6 +101,7 @@ export function combineObservers(...observers: readonly Observer[]): Observer {
     settled: (event) => observers.forEach((o) => o.settled(event)),
     concluded: (event) => observers.forEach((o) => o.concluded(event)),
     overloaded: (app) => observers.forEach((o) => o.overloaded(app)),
+    throttled: (app, by) => observers.forEach((o) => o.throttled(app, by)),
     alarm: (event) => observers.forEach((o) => o.alarm(event)),
   };
 }

@@ -15,9 +15,12 @@ export interface Rate {
   readonly window: number;
 }
 
+/** What keeps pushes back. */
+export const pushLimits = ["app", "device"] as const;
+
 /** A push that comes too soon after others. */
 export interface Throttled {
-  readonly by: "app" | "device";
+  readonly by: (typeof pushLimits)[number];
   /** When its turn comes. */
   readonly waitMs: number;
 }

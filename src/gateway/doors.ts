@@ -3,17 +3,23 @@ import type { Config } from "../config/schema.ts";
 import type { Engine } from "../core/engine.ts";
 import type { DoorOptions } from "../doors/index.ts";
 import { createApiKeys } from "../http/auth.ts";
+import type { HttpObserver } from "../http/observer.ts";
 import { registryDoors } from "./registry-doors.ts";
 
 /** What the doors get: their sections of the configuration, and of the core what they ask. */
-export function doorOptions(config: Config, engine: Engine, clock: Clock): DoorOptions {
+export function doorOptions(
+  config: Config,
+  engine: Engine,
+  clock: Clock,
+  observer: HttpObserver,
+): DoorOptions {
   const softphone = softphoneOptions(config, engine);
   const events = eventsOptions(config, engine);
   return {
     matrix: { unifiedpushGateway: config.matrix.unifiedpush_gateway },
     ...(softphone === undefined ? {} : { softphone }),
     ...(events === undefined ? {} : { events }),
-    ...registryDoors(config, engine, clock),
+    ...registryDoors(config, engine, clock, observer),
   };
 }
 

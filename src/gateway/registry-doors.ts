@@ -7,6 +7,7 @@ import { fcmAppOf } from "../doors/device-registry/config.ts";
 import type { DoorOptions } from "../doors/index.ts";
 import { createAccounts, type Accounts } from "../http/accounts.ts";
 import { createJwtVerifier, type JwtVerifier } from "../http/jwt.ts";
+import type { HttpObserver } from "../http/observer.ts";
 import { createPeerCheck, createRemoteAddress, sourceOf } from "../http/remote-address.ts";
 import { createHttpClient } from "../upstream/http-client.ts";
 
@@ -15,10 +16,11 @@ export function registryDoors(
   config: Config,
   engine: Engine,
   clock: Clock,
+  observer: HttpObserver,
 ): Pick<DoorOptions, "tokenReporter" | "deviceRegistry"> {
   const { registry } = config;
   if (registry === undefined) return {};
-  const accounts = createRegistryAccounts(config, registry, clock);
+  const accounts = createRegistryAccounts(config, registry, clock, observer);
   const { allow_anonymous: isOpen, push_path: path, push_token_path, token_path } = registry;
   const shared = { accounts, registrations: engine.registrations, apps: engine.directory };
   return {
@@ -35,6 +37,7 @@ function createRegistryAccounts(
   config: Config,
   registry: NonNullable<Config["registry"]>,
   clock: Clock,
+  observer: HttpObserver,
 ): Accounts {
   const { accounts, jwt, trusted_header: header, trusted_proxies: proxies } = registry;
   const remoteAddress = createRemoteAddress(config.http.trusted_proxies);
@@ -42,6 +45,7 @@ function createRegistryAccounts(
   return createAccounts({
     accounts,
     clock,
+    observer,
     sourceOf: (req) => sourceOf(remoteAddress(req)),
     ...(perAccount === null ? {} : { perAccount: { count: perAccount.count, windowMs: perAccount.window } }),
     ...(jwt === undefined ? {} : { jwt: createVerifier(jwt, config, clock) }),

@@ -5,6 +5,7 @@ import { TokenBuckets, type Allowance } from "../core/token-buckets.ts";
 import { basicCredentials, bearerToken, singleHeader } from "./auth.ts";
 import { HttpError } from "./errors.ts";
 import type { JwtVerifier } from "./jwt.ts";
+import type { HttpObserver, RequestLimit } from "./observer.ts";
 import { PasswordGate } from "./password-gate.ts";
 import { parsePasswordHash } from "./password-hash.ts";
 
@@ -30,6 +31,8 @@ export interface AccountsOptions {
   readonly clock: Clock;
   /** Requests of one account. Absent = no limit. */
   readonly perAccount?: Allowance;
+  /** Told of what is turned away with 429. */
+  readonly observer?: Pick<HttpObserver, "limited">;
 }
 
 /** Who is asking, or what he is told instead. */
@@ -85,10 +88,14 @@ export function createAccounts(options: AccountsOptions): Accounts {
     options.perAccount === undefined ? undefined : new TokenBuckets(options.perAccount, clock);
   const wrongBeyond = new TokenBuckets(WRONG_BEYOND, clock);
 
+  const limited = (by: RequestLimit, retryAfterMs: number): HttpError => {
+    options.observer?.limited(by);
+    return new HttpError("limited", { retryAfterMs });
+  };
+
   const refuseWrong = (source: string): HttpError => {
     const waitMs = wrong.take(source);
-    if (waitMs === 0) return unauthorized();
-    return new HttpError("limited", { retryAfterMs: waitMs });
+    return waitMs === 0 ? unauthorized() : limited("credentials", waitMs);
   };
 
   const byPassword = async (
@@ -99,11 +106,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (known !== undefined) return { id: known };
     if (wrong.waitFor(source) > 0) {
       const waitMs = wrongBeyond.take(source);
-      if (waitMs > 0) return new HttpError("limited", { retryAfterMs: waitMs });
+      if (waitMs > 0) return limited("credentials", waitMs);
     }
     const checked = await gate.check(username, password, source);
     if (checked === "wrong") return refuseWrong(source);
-    return checked === "busy" ? new HttpError("limited", { retryAfterMs: 1_000 }) : checked;
+    return checked === "busy" ? limited("credentials", 1_000) : checked;
   };
 
   const byBearer = async (token: string, source: string): Promise<Identity> => {
@@ -140,7 +147,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const identity = await whoIs(req, given);
       if (identity instanceof HttpError) return identity;
       const retryAfterMs = perAccount?.take(identity.id) ?? 0;
-      return retryAfterMs > 0 ? new HttpError("limited", { retryAfterMs }) : identity;
+      return retryAfterMs > 0 ? limited("account", retryAfterMs) : identity;
     },
   };
 }

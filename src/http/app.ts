@@ -45,7 +45,9 @@ export function createApp(options: AppOptions): RequestListener {
     const refusal = manyHeaders(req);
     if (refusal !== undefined) return refusal;
     const retryAfterMs = sources?.take(sourceOf(remoteAddress(req))) ?? 0;
-    return retryAfterMs > 0 ? new HttpError("limited", { retryAfterMs }) : undefined;
+    if (retryAfterMs === 0) return undefined;
+    observer.limited("source");
+    return new HttpError("limited", { retryAfterMs });
   };
   const fail = (error: unknown, req: IncomingMessage, res: ServerResponse): void => {
     const refusal = error instanceof HttpError ? error : new HttpError("internal");

@@ -25,6 +25,10 @@ export interface AccessEvent {
   readonly durationMs: number;
 }
 
+/** What turns requests away: `limits.per_source`, `limits.per_account`, and wrong credentials of one source. */
+export const requestLimits = ["source", "account", "credentials"] as const;
+export type RequestLimit = (typeof requestLimits)[number];
+
 /** What the listener tells whoever counts or logs. No method throws or waits. */
 export interface HttpObserver {
   /** A door made pushes of a body. */
@@ -34,6 +38,8 @@ export interface HttpObserver {
   answered(event: DoorAnswerEvent): void;
   /** Any request ended, whatever it was for. */
   accessed(event: AccessEvent): void;
+  /** A request was turned away with 429. */
+  limited(by: RequestLimit): void;
   /** What came was no complete HTTP request: refused with this status, or 0 when nothing could be written. */
   unreadable(status: number): void;
 }
@@ -44,6 +50,7 @@ export const silentHttpObserver: HttpObserver = {
   inFlight() {},
   answered() {},
   accessed() {},
+  limited() {},
   unreadable() {},
 };
 
@@ -54,6 +61,7 @@ export function combineHttpObservers(...observers: readonly HttpObserver[]): Htt
     inFlight: (door, change) => observers.forEach((o) => o.inFlight(door, change)),
     answered: (event) => observers.forEach((o) => o.answered(event)),
     accessed: (event) => observers.forEach((o) => o.accessed(event)),
+    limited: (by) => observers.forEach((o) => o.limited(by)),
     unreadable: (status) => observers.forEach((o) => o.unreadable(status)),
   };
 }

@@ -2,7 +2,13 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { holdAlarm, retiredAppAlarm } from "../core/alarms.ts";
 import type { Observer } from "../core/observer.ts";
 import type { Settled } from "../core/outcome.ts";
-import { combineHttpObservers, silentHttpObserver, type HttpObserver } from "../http/observer.ts";
+import { pushLimits } from "../core/push-limits.ts";
+import {
+  combineHttpObservers,
+  requestLimits,
+  silentHttpObserver,
+  type HttpObserver,
+} from "../http/observer.ts";
 import { counterFor, gaugeFor, histogramFor } from "./instruments.ts";
 import { metricNames, statusClasses } from "./names.ts";
 import { scrapedSeries, type ScrapedSources } from "./scraped-series.ts";
@@ -84,6 +90,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     concluded: ({ app, outcome }) =>
       ours.concluded.inc({ app, kind: outcome.kind, reason: reasonOf(outcome) }),
     overloaded: (app) => sygnal.inflightLimitDrop.inc({ pushkin: app }),
+    throttled: (app, limit) => ours.limited.inc({ app, limit }),
     alarm({ app = "", alarm }) {
       ours.alarms.inc({ app, alarm });
       if (holdAlarms.has(alarm)) ours.heldRejections.inc({ app });
@@ -124,9 +131,12 @@ function ownSeries(registry: Registry) {
   const attemptDuration = histogramFor(registry, metricNames.attemptDuration);
   const doorAnswers = counterFor(registry, metricNames.doorAnswers);
   const unreadable = counterFor(registry, metricNames.unreadableRequests);
+  const limited = counterFor(registry, metricNames.limited);
+  for (const limit of requestLimits) limited.inc({ app: "", limit }, 0);
   const httpObserver: HttpObserver = {
     ...silentHttpObserver,
     answered: ({ door, status }) => doorAnswers.inc({ door, code: String(status) }),
+    limited: (limit) => limited.inc({ app: "", limit }),
     unreadable: (status) => unreadable.inc({ code: String(status) }),
   };
   return {
@@ -139,9 +149,11 @@ function ownSeries(registry: Registry) {
     heldRejections,
     duplicatesSuppressed,
     knownDead,
+    limited,
     configured(app: string) {
       for (const status of statusClasses) attempts.inc({ app, status }, 0);
       for (const counter of [heldRejections, duplicatesSuppressed, knownDead]) counter.inc({ app }, 0);
+      for (const limit of pushLimits) limited.inc({ app, limit }, 0);
     },
     storeCommit: histogramFor(registry, metricNames.storeCommit),
     credentialExpiry: gaugeFor(registry, metricNames.credentialExpiry),

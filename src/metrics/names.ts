@@ -265,6 +265,12 @@ export const metricNames = {
     help: "Pushes rejected from memory, without asking the upstream.",
     labels: ["app"],
   },
+  limited: {
+    name: "signalbox_limited_total",
+    type: "counter",
+    help: "What a limit kept back: requests by source, account or credentials (after many wrong ones), with an empty app; pushes by app or device.",
+    labels: ["app", "limit"],
+  },
   doorAnswers: {
     name: "signalbox_door_answers_total",
     type: "counter",

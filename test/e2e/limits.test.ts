@@ -1,3 +1,4 @@
+import { asBob, startRegistry } from "../support/registry-gateway.ts";
 import {
   ANDROID,
   IOS,
@@ -11,6 +12,8 @@ let gateway: RunningGateway;
 afterEach(() => gateway.stop());
 
 const ios = (pushkey: string): object => ({ app_id: IOS, pushkey });
+const limited = (limit: string, app = ""): Promise<number> =>
+  gateway.metric(`signalbox_limited_total{app="${app}",limit="${limit}"}`);
 
 describe("limits.per_device", () => {
   it("makes one of a flood to one device, promised and sent in its turn, and touches no other (H23)", async () => {
@@ -28,6 +31,7 @@ describe("limits.per_device", () => {
     // Five at once, perhaps some more in the time that the flood took, one for all the rest, and the other device's.
     expect(gateway.asked()).toBeGreaterThanOrEqual(7);
     expect(gateway.asked()).toBeLessThan(40);
+    expect(await limited("device", IOS)).toBeGreaterThan(150);
   });
 
   it("is refused with memory:, since nothing can be promised", async () => {
@@ -50,6 +54,7 @@ describe("limits.per_app", () => {
     expect(sent.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     expect(gateway.asked()).toBe(2);
     expect(await gateway.metric(`signalbox_outbox_pushes{app="${IOS}",state="pending"}`)).toBe(2);
+    expect(await limited("app", IOS)).toBe(2);
     await gateway.notify(message([{ app_id: ANDROID, pushkey: "android-token" }]));
     expect(gateway.asked()).toBe(3);
   });
@@ -71,6 +76,7 @@ describe("limits.per_source", () => {
       retry_after_ms: expect.any(Number),
     });
     expect((await fetch(`${origin}/health`)).status).toBe(200);
+    expect(await limited("source")).toBe(3);
   });
 
   it("counts by what a trusted proxy says, and an IPv6 subscriber once (H26)", async () => {
@@ -87,5 +93,24 @@ describe("limits.per_source", () => {
     expect(await from("2001:db8:0:1::1")).toBe(404);
     expect(await from("2001:DB8::1:ffff:0:0:2")).toBe(429);
     expect(await from("2001:db8:0:2::1")).toBe(404);
+  });
+});
+
+describe("limits of the registry's doors", () => {
+  it("are 429 in the door's form, and each is counted by its name", async () => {
+    const registry = await startRegistry({}, { config: { limits: { per_account: "2/h" } } });
+    gateway = registry;
+    const ask = async (headers: Record<string, string>): Promise<Response> =>
+      fetch(`${registry.origin}/api/push`, { headers });
+    const statuses: number[] = [];
+    for (let i = 0; i < 4; i += 1) statuses.push((await ask(asBob)).status);
+    expect(statuses).toEqual([200, 200, 429, 429]);
+    expect(await limited("account")).toBe(2);
+    for (let i = 0; i < 19; i += 1) expect((await ask({ authorization: `Bearer ${i}` })).status).toBe(401);
+    const response = await ask({ authorization: "Bearer 20" });
+    expect([response.status, await response.json()]).toEqual([429, { error: "Too many requests." }]);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await limited("credentials")).toBe(1);
+    expect(await limited("source")).toBe(0);
   });
 });

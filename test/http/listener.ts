@@ -5,7 +5,7 @@ import type { Settled } from "../../src/core/outcome.ts";
 import type { Push } from "../../src/core/push.ts";
 import { frontDoors } from "../../src/doors/index.ts";
 import { createApp, type AppOptions } from "../../src/http/app.ts";
-import type { AccessEvent, DoorAnswerEvent, HttpObserver } from "../../src/http/observer.ts";
+import type { AccessEvent, DoorAnswerEvent, HttpObserver, RequestLimit } from "../../src/http/observer.ts";
 import { createHttpServer, type HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
 import type { Log, LogFields } from "../../src/log.ts";
 
@@ -37,6 +37,7 @@ export interface Heard extends HttpObserver {
   readonly notifications: string[];
   readonly answers: DoorAnswerEvent[];
   readonly accesses: AccessEvent[];
+  readonly limits: RequestLimit[];
   readonly unreadables: number[];
   inFlightNow: number;
 }
@@ -46,12 +47,14 @@ function hearing(): Heard {
     notifications: [],
     answers: [],
     accesses: [],
+    limits: [],
     unreadables: [],
     inFlightNow: 0,
     notificationReceived: (door) => void heard.notifications.push(door),
     inFlight: (_door, change) => void (heard.inFlightNow += change),
     answered: (event) => void heard.answers.push(event),
     accessed: (event) => void heard.accesses.push(event),
+    limited: (by) => void heard.limits.push(by),
     unreadable: (status) => void heard.unreadables.push(status),
   };
   return heard;
