@@ -14,6 +14,7 @@ import { Live } from "./gateway/live.ts";
 import type { ReloadResult } from "./gateway/reload.ts";
 import { engineSettings, readTls } from "./gateway/settings.ts";
 import { asStartError, StartError } from "./gateway/start-error.ts";
+import { openTracing } from "./gateway/tracing.ts";
 import { noteConfigured, startUpkeep } from "./gateway/upkeep.ts";
 import { createApp } from "./http/app.ts";
 import { combineHttpObservers } from "./http/observer.ts";
@@ -29,6 +30,7 @@ import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { createSteadyClock } from "./store/steady-clock.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/store.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { version } from "./version.ts";
 import { startWatchdog } from "./watchdog.ts";
 
@@ -66,6 +68,7 @@ export class Gateway {
   readonly #engine: Engine;
   readonly #live: Live;
   readonly #server: HttpServer;
+  readonly #tracing: Tracing | undefined;
   #metricsServer: MetricsServer | undefined;
   #stopping = false;
   #cancelUpkeep = (): void => {};
@@ -76,6 +79,7 @@ export class Gateway {
     readonly store: Store;
     readonly metrics: Metrics;
     readonly observer: Observer;
+    readonly tracing: Tracing | undefined;
     readonly apps: AppSet;
     readonly engine: Engine;
     readonly tls: TlsIdentity | undefined;
@@ -86,7 +90,12 @@ export class Gateway {
     this.#store = parts.store;
     this.#metrics = parts.metrics;
     this.#engine = parts.engine;
-    const httpObserver = combineHttpObservers(parts.metrics.httpObserver, createAccessLogObserver(log));
+    this.#tracing = parts.tracing;
+    const httpObserver = combineHttpObservers(
+      parts.metrics.httpObserver,
+      createAccessLogObserver(log),
+      ...(parts.tracing === undefined ? [] : [parts.tracing.httpObserver]),
+    );
     const { dedupe, digests } = parts.engine;
     // One for the whole life: a reload must not forget what is under way.
     const idempotency = new Idempotency(dedupe, digests, parts.steady, config.delivery.dedupe_for);
@@ -139,6 +148,7 @@ export class Gateway {
     const store = await open(options);
     let set: AppSet | undefined;
     let gateway: Gateway | undefined;
+    let tracing: Tracing | undefined;
     // What expires, is remembered or is compared with a sender's time must not jump with the wall clock (PR09).
     const steadyClock = createSteadyClock(clock);
     const steady: Clock = { ...clock, now: () => steadyClock.now() };
@@ -158,7 +168,12 @@ export class Gateway {
         appStates: () => (gateway === undefined ? [] : gateway.#appStates()),
         logLinesDropped: () => log.droppedLines(),
       });
-      const observer = combineObservers(metrics.observer, createLogObserver(log, clock));
+      tracing = await openTracing(config, clock, store.installationKey);
+      const observer = combineObservers(
+        metrics.observer,
+        createLogObserver(log, clock),
+        ...(tracing === undefined ? [] : [tracing.observer]),
+      );
       set = await createApps(config, known, { clock, log, store: store.knownApps });
       measureApps(metrics, set);
       const engine = createEngine({
@@ -174,13 +189,14 @@ export class Gateway {
       });
       const tls = await readTls(config);
       measureTls(metrics, tls);
-      gateway = new Gateway({ options, store, metrics, observer, apps: set, engine, tls, steady });
+      gateway = new Gateway({ options, store, metrics, observer, tracing, apps: set, engine, tls, steady });
       await noteConfigured(store, set.apps.keys(), clock);
       return gateway;
     } catch (error) {
       await Promise.allSettled(
         [...(set?.apps.values() ?? [])].map(({ pushkin }) => pushkin.close(AbortSignal.abort())),
       );
+      await tracing?.close();
       await store.close();
       throw asStartError(error);
     }
@@ -257,6 +273,7 @@ export class Gateway {
       cancel();
       this.#metrics.close();
       await this.#metricsServer?.close();
+      await this.#tracing?.close();
       await this.#store.close().catch(() => log.warn("the store did not close in order"));
     }
   }

@@ -58,6 +58,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["log/", `log/ ${leaves}`],
   ["log-observer.ts", `core/observer.ts http/observer.ts ${leaves}`],
   ["metrics/", `metrics/ core/ http/observer.ts store/store.ts ${leaves}`],
+  ["tracing/", `tracing/ core/ http/observer.ts ${leaves}`],
   ["watchdog.ts", leaves],
 
   // The configuration is composed of every module's section.
@@ -71,7 +72,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // These alone know everyone.
   [
     "gateway.ts gateway/",
-    `gateway/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ upstream/ log-config.ts log-observer.ts version.ts watchdog.ts ${leaves}`,
+    `gateway/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ tracing/ upstream/ log-config.ts log-observer.ts version.ts watchdog.ts ${leaves}`,
   ],
   [
     "cli/ demo/",

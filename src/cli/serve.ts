@@ -5,9 +5,10 @@ import { formatProblem } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import { Gateway, StartError } from "../gateway.ts";
 import { errorFields } from "../log.ts";
-import { createLog, type ClosableLog } from "../log/create-log.ts";
+import { createLog, type ClosableLog, type ErrorReporter } from "../log/create-log.ts";
 import { logOptionsFrom } from "../log/setup.ts";
 import { pushkinTypes } from "../pushkins/index.ts";
+import { version } from "../version.ts";
 import { configFile } from "./config-file.ts";
 
 /** `signalbox serve`: runs the gateway in the foreground until SIGTERM or SIGINT. */
@@ -33,7 +34,7 @@ async function serve(file: string): Promise<void> {
     return;
   }
   const { config } = loaded;
-  const log = openLog(config, file);
+  const log = await openLog(config, file);
   const end = endOfProcess(log);
   // From here on a signal is heard, also one that comes in the middle of the start.
   const stopAsked = firstSignal(log);
@@ -52,12 +53,24 @@ async function serve(file: string): Promise<void> {
   await stop(gateway, await stopAsked, log);
 }
 
-function openLog(config: Config, file: string): ClosableLog {
+async function openLog(config: Config, file: string): Promise<ClosableLog> {
   const { options, warnings } = logOptionsFrom(config.log.setup);
   for (const warning of warnings) process.stderr.write(`warning: ${file}: ${warning}\n`);
   // A person reads a terminal; everything else gets JSON unless the setup says otherwise.
   const readable = options.destinations === undefined && process.stderr.isTTY;
-  return createLog({ ...options, ...(readable ? { format: "text" } : {}) });
+  const reporter = await openSentry(config);
+  return createLog({
+    ...options,
+    ...(readable ? { format: "text" } : {}),
+    ...(reporter === undefined ? {} : { reporter }),
+  });
+}
+
+/** Sentry, when it is configured; loaded by those who use it only. */
+async function openSentry({ metrics: { sentry } }: Config): Promise<ErrorReporter | undefined> {
+  if (!sentry.enabled || sentry.dsn === undefined) return undefined;
+  const { createSentry } = await import("../log/sentry.ts");
+  return createSentry({ dsn: sentry.dsn, release: version, clock: systemClock });
 }
 
 /** A bug that nobody caught leaves no state to trust: the process ends, and what was promised is in the store (PR10). */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { platform } from "node:process";
 import type { PushkinType } from "../core/pushkin.ts";
-import { findSwitchesThatAreOff } from "../metrics/config.ts";
+import { findSwitchesThatAreOff, openTracingNote } from "../metrics/config.ts";
 import { readApps } from "./apps.ts";
 import { readDocument } from "./document.ts";
 import type { ConfigDocument } from "./document.ts";
@@ -85,7 +85,7 @@ async function readSettings(document: ConfigDocument, findings: Preparation): Pr
       delete raw[key];
     }
   }
-  warnings.push(...findSwitchesThatAreOff(raw.metrics));
+  warnings.push(...findSwitchesThatAreOff(raw.metrics), ...openTracingNote(raw.metrics));
   const fromEnvironment = (raw.proxy === undefined || raw.proxy === null) && env.HTTPS_PROXY !== undefined;
   if (fromEnvironment && env.HTTPS_PROXY !== "") raw.proxy = env.HTTPS_PROXY;
   const settings = (await prepare(RootConfig, raw, [], findings)) as Settings;

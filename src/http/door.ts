@@ -13,7 +13,7 @@ import { HttpError } from "./errors.ts";
 import type { FastLane } from "./fast-lane.ts";
 import { parseForm } from "./form.ts";
 import { idempotencyKey, type Concluded, type Idempotency } from "./idempotency.ts";
-import type { HttpObserver } from "./observer.ts";
+import type { HttpObserver, TraceHeaders } from "./observer.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** The first senders give up after 25 s of waiting (matrix-push 1); a second of it is left for the store's commit. */
@@ -134,7 +134,7 @@ function mountRoute<P extends Parsed>(
     let result: Served = { dispatched: false };
     observer.inFlight(name, 1);
     try {
-      result = await serve(name, route, deps, req, res);
+      result = await serve(name, route, deps, { req, res, startedMs });
     } catch (error) {
       logBug(deps.log, error, requestIdOf(res));
       result = { dispatched: true, answer: refuse(new HttpError("internal")) };
@@ -145,7 +145,9 @@ function mountRoute<P extends Parsed>(
     const status = result.answer?.status ?? (res.headersSent ? res.statusCode : undefined);
     if (status === undefined) return;
     const durationMs = clock.monotonic() - startedMs;
-    observer.answered({ door: name, status, dispatched: result.dispatched, durationMs });
+    const requestId = requestIdOf(res);
+    const { dispatched } = result;
+    observer.answered({ door: name, requestId, trace: traceHeaders(req), status, dispatched, durationMs });
   };
   router.all(path, handle);
   deps.lane?.add(path, handle);
@@ -161,8 +163,7 @@ async function serve<P extends Parsed>(
   name: string,
   route: PushRoute<P>,
   deps: DoorDeps,
-  req: IncomingMessage,
-  res: ServerResponse,
+  { req, res, startedMs }: BegunRequest,
 ): Promise<Served> {
   const refusal = route.keys?.refusal(req) ?? checkContentType(route, req);
   if (refusal !== undefined) return refused(route, deps, res, refusal);
@@ -173,7 +174,7 @@ async function serve<P extends Parsed>(
   if (text instanceof HttpError) return refused(route, deps, res, text);
   const endedMs = deps.clock.monotonic();
   const work = (scope?: string): Promise<Concluded | HttpError> =>
-    conclude(name, route, deps, { res, text, endedMs, scope });
+    conclude(name, route, deps, { req, res, startedMs, text, endedMs, scope });
   if (key === undefined || deps.idempotency === undefined) {
     const concluded = await work();
     return concluded instanceof HttpError
@@ -185,9 +186,16 @@ async function serve<P extends Parsed>(
   return answer instanceof HttpError ? refused(route, deps, res, answer) : { dispatched: true, answer };
 }
 
-/** A request whose body is in. */
-interface ReadRequest {
+/** A request whose headers are in. */
+interface BegunRequest {
+  readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
+}
+
+/** A request whose body is in. */
+interface ReadRequest extends BegunRequest {
   readonly text: string;
   /** When its last byte had come, on the monotonic clock. */
   readonly endedMs: number;
@@ -198,7 +206,7 @@ async function conclude<P extends Parsed>(
   name: string,
   route: PushRoute<P>,
   deps: DoorDeps,
-  { res, text, endedMs, scope }: ReadRequest,
+  { req, res, startedMs, text, endedMs, scope }: ReadRequest,
 ): Promise<Concluded | HttpError> {
   const { clock, limits, lifetimesMs } = deps;
   const body = route.body === "form" ? parseForm(text) : parseJson(text, limits.maxDepth, route.maxKeys);
@@ -211,7 +219,13 @@ async function conclude<P extends Parsed>(
     ...(scope === undefined ? {} : { repeatScope: scope }),
   });
   if (parsed instanceof HttpError) return parsed;
-  deps.observer.notificationReceived(name);
+  deps.observer.notificationReceived({
+    door: name,
+    requestId: requestIdOf(res),
+    trace: traceHeaders(req),
+    elapsedMs: clock.monotonic() - startedMs,
+    pushes: parsed.pushes,
+  });
   if (parsed.pushes.length === 0) return { answer: route.answer(parsed, []), isFinal: true };
   const settled = await withLastResort(
     deps,
@@ -228,6 +242,16 @@ async function conclude<P extends Parsed>(
   deps.log.error("the core did not settle a request in time", { request_id: requestIdOf(res) });
   const { refuse = errorAnswer } = route;
   return { answer: refuse(new HttpError("try-again")), isFinal: false };
+}
+
+/** What a request's headers say of a trace that it belongs to. */
+export function traceHeaders({ headers }: IncomingMessage): TraceHeaders {
+  const { traceparent } = headers;
+  const uberTraceId = headers["uber-trace-id"];
+  return {
+    ...(typeof traceparent === "string" ? { traceparent } : {}),
+    ...(typeof uberTraceId === "string" ? { uberTraceId } : {}),
+  };
 }
 
 /** Matrix takes whatever is JSON; the other protocols name the type that they take, parameters aside. */

@@ -1,7 +1,29 @@
+import type { Push } from "../core/push.ts";
+
+/** What a request's headers say of a trace that it belongs to, as they came. */
+export interface TraceHeaders {
+  /** W3C Trace Context. */
+  readonly traceparent?: string;
+  /** Jaeger's `uber-trace-id`. */
+  readonly uberTraceId?: string;
+}
+
+/** A door has understood a body. */
+export interface UnderstoodEvent {
+  readonly door: string;
+  readonly requestId: string;
+  readonly trace: TraceHeaders;
+  /** Since the request's headers. Milliseconds. */
+  readonly elapsedMs: number;
+  readonly pushes: readonly Push[];
+}
+
 /** A door's own answer, a refusal included; the 404s and 405s around it are not among them (sygnal-compat 13). */
 export interface DoorAnswerEvent {
   /** The door's name: `matrix`, … */
   readonly door: string;
+  readonly requestId: string;
+  readonly trace: TraceHeaders;
   readonly status: number;
   /** False when the request was refused before any push was made of it. */
   readonly dispatched: boolean;
@@ -32,7 +54,7 @@ export type RequestLimit = (typeof requestLimits)[number];
 /** What the listener tells whoever counts or logs. No method throws or waits. */
 export interface HttpObserver {
   /** A door made pushes of a body. */
-  notificationReceived(door: string): void;
+  notificationReceived(event: UnderstoodEvent): void;
   /** A request to a door began (1) or ended (-1). */
   inFlight(door: string, change: 1 | -1): void;
   answered(event: DoorAnswerEvent): void;
@@ -57,7 +79,7 @@ export const silentHttpObserver: HttpObserver = {
 /** Tells each in turn. */
 export function combineHttpObservers(...observers: readonly HttpObserver[]): HttpObserver {
   return {
-    notificationReceived: (door) => observers.forEach((o) => o.notificationReceived(door)),
+    notificationReceived: (event) => observers.forEach((o) => o.notificationReceived(event)),
     inFlight: (door, change) => observers.forEach((o) => o.inFlight(door, change)),
     answered: (event) => observers.forEach((o) => o.answered(event)),
     accessed: (event) => observers.forEach((o) => o.accessed(event)),

@@ -5,7 +5,7 @@ import type { JsonValue } from "../json.ts";
 import { nameRoute } from "./access-log.ts";
 import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
 import { parseJson, readText } from "./body.ts";
-import { logBug, type DoorDeps } from "./door.ts";
+import { logBug, traceHeaders, type DoorDeps } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { parseForm } from "./form.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -79,6 +79,8 @@ export function mountPlainRoute(route: PlainRoute, router: IRouter, deps: DoorDe
     sendAnswer(req, res, answer, clock);
     observer.answered({
       door: name,
+      requestId: requestIdOf(res),
+      trace: traceHeaders(req),
       status: answer.status,
       dispatched: false,
       durationMs: clock.monotonic() - startedMs,

@@ -28,6 +28,14 @@ export interface LogOptions {
   /** Standard error when absent; an empty list writes nothing. */
   readonly destinations?: readonly LogDestination[];
   readonly clock?: Clock;
+  /** Is told of every error line as well, whatever the level is; waits for nothing. */
+  readonly reporter?: ErrorReporter;
+}
+
+/** Who wants to hear of errors beside the log. */
+export interface ErrorReporter {
+  report(message: string, fields: CleanFields): void;
+  close(): Promise<void>;
 }
 
 /** A log that owns its destinations. */
@@ -67,8 +75,17 @@ export function createLog(options: LogOptions = {}): ClosableLog {
   logger.on("error", () => undefined);
   for (const transport of logger.transports) transport.on("error", () => undefined);
   let closed = false;
+  const report = (line: Line): void => {
+    try {
+      options.reporter?.report(line.message, line.fields());
+    } catch {
+      // The report is lost, the line is not.
+    }
+  };
   const write = (line: Line): void => {
-    if (closed || sinks.length === 0 || urgency[line.lineLevel] > urgency[level]) return;
+    if (closed) return;
+    if (line.lineLevel === "error") report(line);
+    if (sinks.length === 0 || urgency[line.lineLevel] > urgency[level]) return;
     try {
       logger.log({
         level: line.lineLevel,
@@ -90,7 +107,7 @@ export function createLog(options: LogOptions = {}): ClosableLog {
     async close() {
       if (closed) return;
       closed = true;
-      await Promise.all(sinks.map((sink) => sink.close()));
+      await Promise.all([...sinks.map((sink) => sink.close()), options.reporter?.close()]);
       logger.close();
     },
   };

@@ -3,7 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import { baseUrl, bindAddress, port, secret, section, sygnalSection } from "../config/fields.ts";
 import type { Finding } from "../config/problem.ts";
 import { isJsonObject } from "../json.ts";
-import type { JsonObject } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 
 const enabled = (description: string) =>
   Type.Unsafe<boolean>({
@@ -80,11 +80,69 @@ export const TracingConfig = section(
 export type MetricsSettings = Static<typeof MetricsConfig>;
 export type TracingSettings = Static<typeof TracingConfig>;
 
+/** What is traced, and where spans go. */
+export interface TracingTarget {
+  readonly endpoint: string;
+  readonly serviceName: string;
+  readonly share: number;
+}
+
+/** Where Jaeger's collector takes OTLP over HTTP. */
+const OTLP_PORT = 4318;
+
+/**
+ * `tracing`, or what Sygnal's `metrics.opentracing` comes to: its agents take no OTLP, but every Jaeger of today does,
+ * on the agent's host. Undefined = no tracing.
+ */
+export function tracingTarget(
+  tracing: TracingSettings,
+  { opentracing }: Pick<MetricsSettings, "opentracing">,
+): TracingTarget | undefined {
+  if (tracing.endpoint !== undefined) {
+    return { endpoint: tracing.endpoint, serviceName: tracing.service_name, share: tracing.share };
+  }
+  if (!opentracing.enabled) return undefined;
+  const { local_agent: agent, sampler } = opentracing.jaeger;
+  const host =
+    isJsonObject(agent) && typeof agent["reporting_host"] === "string"
+      ? agent["reporting_host"]
+      : "127.0.0.1";
+  const authority = host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]` : host;
+  return {
+    endpoint: `http://${authority}:${OTLP_PORT}`,
+    serviceName: opentracing.service_name,
+    share: shareOf(sampler),
+  };
+}
+
+/** Jaeger's `const` and `probabilistic` samplers; what it asks a server for is everything here. */
+function shareOf(sampler: JsonValue | undefined): number {
+  if (!isJsonObject(sampler) || typeof sampler["param"] !== "number") return 1;
+  const { param, type } = sampler;
+  return type === "const" || type === "probabilistic" ? Math.min(1, Math.max(0, param)) : 1;
+}
+
+/** What becomes of `metrics.opentracing`. Takes the raw section. */
+export function openTracingNote(metrics: unknown): readonly Finding[] {
+  const section = isJsonObject(metrics) ? metrics["opentracing"] : undefined;
+  if (!isJsonObject(section) || section["enabled"] !== true) return [];
+  const message = `is retired: spans go as OTLP over HTTP to port ${OTLP_PORT} of the agent's host, unless \`tracing.endpoint\` says where`;
+  return [{ path: ["metrics", "opentracing"], message }];
+}
+
+/** As log/sentry.ts reads it. */
+const DSN = /^https?:\/\/[^/@:\s]+(?::[^/@\s]*)?@[^/@\s]+(?:\/[^\s]*)?\/[^/\s]+\/?$/;
+
 /** What the schema cannot say about `metrics`: what each part needs once it is on. */
 export function checkMetrics(metrics: MetricsSettings): readonly Finding[] {
   const problems: Finding[] = [];
   if (metrics.sentry.enabled && metrics.sentry.dsn === undefined) {
     problems.push({ path: ["metrics", "sentry", "dsn"], message: "is missing although Sentry is enabled" });
+  }
+  const { dsn } = metrics.sentry;
+  if (metrics.sentry.enabled && dsn !== undefined && !DSN.test(dsn)) {
+    const message = "must be https://KEY@HOST/PROJECT, as Sentry shows it under Client Keys";
+    problems.push({ path: ["metrics", "sentry", "dsn"], message });
   }
   if (metrics.opentracing.enabled && metrics.opentracing.implementation === undefined) {
     const path = ["metrics", "opentracing", "implementation"];

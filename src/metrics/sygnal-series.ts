@@ -35,7 +35,7 @@ export function sygnalSeries(registry: Registry, appStates?: () => Iterable<AppS
 
   const httpObserver: HttpObserver = {
     ...silentHttpObserver,
-    notificationReceived(door) {
+    notificationReceived({ door }) {
       if (door === notifyDoor) notificationsReceived.inc();
     },
     inFlight(door, change) {

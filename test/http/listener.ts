@@ -50,7 +50,7 @@ function hearing(): Heard {
     limits: [],
     unreadables: [],
     inFlightNow: 0,
-    notificationReceived: (door) => void heard.notifications.push(door),
+    notificationReceived: ({ door }) => void heard.notifications.push(door),
     inFlight: (_door, change) => void (heard.inFlightNow += change),
     answered: (event) => void heard.answers.push(event),
     accessed: (event) => void heard.accesses.push(event),

@@ -134,9 +134,10 @@ describe("Sygnal's series", () => {
     const { httpObserver } = metrics;
     for (const door of ["matrix", "softphone"]) {
       httpObserver.inFlight(door, 1);
-      httpObserver.notificationReceived(door);
-      httpObserver.answered({ door, status: 200, dispatched: true, durationMs: 60 });
-      httpObserver.answered({ door, status: 400, dispatched: false, durationMs: 1 });
+      const request = { door, requestId: "1", trace: {} };
+      httpObserver.notificationReceived({ ...request, elapsedMs: 1, pushes: [] });
+      httpObserver.answered({ ...request, status: 200, dispatched: true, durationMs: 60 });
+      httpObserver.answered({ ...request, status: 400, dispatched: false, durationMs: 1 });
     }
     metrics.observer.deviceReceived(push);
     metrics.observer.deviceReceived(push);

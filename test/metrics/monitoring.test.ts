@@ -105,7 +105,14 @@ async function scrapedLabels(): Promise<ReadonlyMap<string, ReadonlySet<string>>
     attempts: 1,
   });
   metrics.observer.alarm({ app: "ios", alarm: "credentials", message: "" });
-  metrics.httpObserver.answered({ door: "matrix", status: 200, dispatched: true, durationMs: 1 });
+  metrics.httpObserver.answered({
+    door: "matrix",
+    requestId: "",
+    trace: {},
+    status: 200,
+    dispatched: true,
+    durationMs: 1,
+  });
   metrics.certificateExpires("ios", 1);
   metrics.storeCommitted(0.001);
   const found = new Map<string, Set<string>>();
