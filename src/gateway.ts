@@ -165,6 +165,7 @@ export class Gateway {
               oldestReceivedAtMs: () => store.outbox.oldestReceivedAtMs(),
             }
           : {}),
+        registeredDevices: async () => (gateway === undefined ? 0 : gateway.#engine.registrations.count()),
         appStates: () => (gateway === undefined ? [] : gateway.#appStates()),
         logLinesDropped: () => log.droppedLines(),
       });

@@ -57,6 +57,13 @@ export const storeAlarm: Alarm = {
     "the store does not take what should be remembered; pushes go on, rejections and duplicates are forgotten",
 };
 
+/** New devices find no room. */
+export const registryFullAlarm: Alarm = {
+  alarm: "registry-full",
+  message:
+    "the registry has as many devices as registry.max_devices lets it have: new ones are answered 503, known ones keep their place; raise it, or find out who registers so many",
+};
+
 /** A reload met a configuration that cannot be (C12). */
 export const reloadAlarm: Alarm = {
   alarm: "reload",

@@ -119,6 +119,7 @@ export function createEngine(options: EngineOptions): Engine {
     rejections,
     apps: served,
     digests,
+    observer,
     clock,
     ...(options.maxDevices === undefined ? {} : { maxDevices: options.maxDevices }),
   });

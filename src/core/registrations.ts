@@ -1,6 +1,8 @@
 import type { Clock } from "../clock.ts";
 import type { DeviceReport, Devices, RegisteredDevice } from "../store/store.ts";
+import { registryFullAlarm } from "./alarms.ts";
 import type { Digests } from "./digest.ts";
+import type { Observer } from "./observer.ts";
 import type { RejectionMemory } from "./rejections.ts";
 import type { ServedApps } from "./served-apps.ts";
 
@@ -36,6 +38,7 @@ export interface RegistrationsDeps {
   readonly rejections: RejectionMemory;
   readonly apps: ServedApps;
   readonly digests: Digests;
+  readonly observer: Pick<Observer, "alarm">;
   readonly clock: Clock;
   /** Devices in all; absent = a million. */
   readonly maxDevices?: number;
@@ -55,8 +58,12 @@ export class Registrations {
 
   /** Stores all of a report or nothing; durable when it resolves. */
   async report({ owner, selector, userAgent, devices, isUnchecked }: Report): Promise<ReportResult> {
-    const { clock, rejections } = this.#deps;
-    if ((await this.#count()) >= this.maxDevices) return "full";
+    const { clock, observer, rejections } = this.#deps;
+    // A phone that is known may always bring its new token: it takes no more room.
+    if ((await this.count()) >= this.maxDevices && !(await this.#isKnown(owner, selector, devices))) {
+      observer.alarm(registryFullAlarm);
+      return "full";
+    }
     const named = devices.map((each) => ({ ...each, ...this.#nameOf(each) }));
     const result = await this.#deps.devices.report({
       owner,
@@ -97,7 +104,26 @@ export class Registrations {
     return { app: app.name, device: this.#deps.digests.device(app.name, pushkey) };
   }
 
-  async #count(): Promise<number> {
+  /** Each of these stands already where it would be put. */
+  async #isKnown(
+    owner: string,
+    selector: string | undefined,
+    reported: readonly Reported[],
+  ): Promise<boolean> {
+    const registered = await this.#deps.devices.ofOwner(owner);
+    return reported.every((each) => {
+      const { device } = this.#nameOf(each);
+      return registered.some(
+        (known) =>
+          known.kind === each.kind &&
+          known.selector === selector &&
+          (selector !== undefined || known.device === device),
+      );
+    });
+  }
+
+  /** Devices in all, as they were within the last minute. */
+  async count(): Promise<number> {
     const nowMs = this.#deps.clock.monotonic();
     if (this.#counted === undefined || nowMs >= this.#counted.untilMs) {
       this.#counted = { devices: this.#deps.devices.count(), untilMs: nowMs + COUNT_FOR_MS };

@@ -222,6 +222,12 @@ export const metricNames = {
     help: "Dead pushkeys that the store remembers.",
     labels: ["app"],
   },
+  registeredDevices: {
+    name: "signalbox_registered_devices",
+    type: "gauge",
+    help: "Devices in the registry, as they were within the last minute; registry.max_devices bounds them.",
+    labels: [],
+  },
   outboxPushes: {
     name: "signalbox_outbox_pushes",
     type: "gauge",

@@ -12,6 +12,8 @@ export interface ScrapedSources {
   /** The gateway's own version. */
   readonly version: string;
   readonly rememberedRejections?: () => Promise<ReadonlyMap<string, number>>;
+  /** Devices in the registry. */
+  readonly registeredDevices?: () => Promise<number>;
   /** The outbox's states. */
   readonly outboxCounts?: () => Promise<ReadonlyMap<string, OutboxCounts>>;
   /** When the oldest promised push came, milliseconds since 1970; undefined when none waits. */
@@ -41,6 +43,14 @@ export function scrapedSeries(registry: Registry, options: ScrapedSources): () =
       gauge.reset();
       const counts = await within(storeWaitMs, options.clock, rememberedRejections());
       for (const [app, count] of counts ?? []) gauge.set({ app }, count);
+    });
+  }
+  const { registeredDevices } = options;
+  if (registeredDevices !== undefined) {
+    gaugeFor(registry, metricNames.registeredDevices, async (gauge) => {
+      gauge.remove();
+      const devices = await within(storeWaitMs, options.clock, registeredDevices());
+      if (devices !== undefined) gauge.set(devices);
     });
   }
   if (options.outboxCounts !== undefined) outboxSeries(registry, options.outboxCounts, options.clock);

@@ -20,6 +20,7 @@ let store: Store;
 let engine: Engine;
 /** What the upstream says of every push. */
 let outcome: Outcome;
+let alarms: string[];
 
 function start(maxDevices?: number): void {
   const pushkin: Pushkin = {
@@ -45,7 +46,7 @@ function start(maxDevices?: number): void {
     apps: new Map([[pushkin.name, { name: pushkin.name, pushkin, guard, inFlight: new InFlight(512) }]]),
     store,
     known: [],
-    observer: silentObserver,
+    observer: { ...silentObserver, alarm: ({ alarm }) => void alarms.push(alarm) },
     clock,
     log: silentLog,
     random: () => 0.5,
@@ -60,6 +61,7 @@ beforeEach(() => {
   clock = createFakeClock();
   store = openMemoryStore();
   outcome = { kind: "delivered" };
+  alarms = [];
   start();
 });
 
@@ -222,9 +224,28 @@ describe("registrations", () => {
     expect(await report("alice", "S:1", messages, calls)).toBe("stored");
     await clock.advance(60_000);
     expect(await report("bob", "S:2", messages)).toBe("full");
+    expect(alarms).toEqual(["registry-full"]);
     await engine.registrations.remove("alice", { selector: "S:1" });
     await clock.advance(60_000);
     expect(await report("bob", "S:2", messages)).toBe("stored");
+  });
+
+  it("take a known device's new token where there is no room for another", async () => {
+    start(2);
+    const registered: Reported = { ...messages, kind: "registry" };
+    await report("alice", "S:1", messages);
+    await engine.registrations.report({ owner: "alice", devices: [registered] });
+    await clock.advance(60_000);
+    expect(await report("alice", "S:1", { ...messages, pushkey: "new" })).toBe("stored");
+    expect(await engine.registrations.report({ owner: "alice", devices: [registered] })).toBe("stored");
+    expect(await report("alice", "S:1", messages, calls)).toBe("full");
+    expect(await report("alice", "S:2", messages)).toBe("full");
+    const another: Reported = { ...registered, pushkey: "another" };
+    expect(await engine.registrations.report({ owner: "alice", devices: [another] })).toBe("full");
+    expect((await engine.registrations.list("alice")).map(({ pushkey }) => pushkey)).toEqual([
+      "new",
+      "token",
+    ]);
   });
 
   it("are removed by the devices that were listed", async () => {

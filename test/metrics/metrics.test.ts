@@ -321,6 +321,7 @@ describe("our own series", () => {
       oldestReceivedAtMs: async () => undefined,
       logLinesDropped: () => 0,
       rememberedRejections: async () => new Map(),
+      registeredDevices: async () => 0,
       outboxCounts: async () => new Map(),
     });
     const registered = [...(await metrics.registry.metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)]

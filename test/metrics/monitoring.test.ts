@@ -197,6 +197,7 @@ describe("config/grafana/signalbox.json", () => {
       .map(({ name }) => name)
       .filter((name) => name.startsWith("signalbox_") && !shown.some((one) => one.startsWith(name)));
     expect(left).toEqual([
+      "signalbox_registered_devices",
       "signalbox_outbox_pending_bytes",
       "signalbox_door_answers_total",
       "signalbox_unreadable_requests_total",

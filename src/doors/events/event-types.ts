@@ -8,8 +8,9 @@ export type ReadFields = { readonly fields: JsonObject } | { readonly problems: 
 /** Reads the fields of one type of event. */
 export type EventType = (sent: JsonObject) => ReadFields;
 
-/** So that an answer stays short whatever was sent. */
+/** So that an answer stays short whatever was sent: a place is made of names of the sender's. */
 const maxProblems = 50;
+const maxPlaceLength = 100;
 /** Whole seconds that a four-digit year ends with. */
 const lastSecond = 253_402_300_799;
 
@@ -105,15 +106,18 @@ function isReserved(name: string): boolean {
 
 /** Names only places and what they must be: nothing that was sent. */
 function sentences(errors: readonly ErrorObject[]): string[] {
-  const said = errors.map((error) => {
-    const place = error.instancePath.slice(1).replaceAll("/", ".");
+  const said = errors.slice(0, maxProblems).map((error) => {
+    const place = error.instancePath
+      .slice(1, 1 + maxPlaceLength)
+      .replaceAll("/", ".")
+      .toWellFormed();
     if (error.keyword === "required") {
       const { missingProperty } = error.params as { readonly missingProperty: string };
       return `${place === "" ? "" : `${place}.`}${missingProperty} is missing`;
     }
     return `${place === "" ? "the event" : place} ${error.message ?? "is wrong"}`;
   });
-  return [...new Set(said)].slice(0, maxProblems);
+  return [...new Set(said)];
 }
 
 function propertiesOf(schema: JsonObject): JsonObject {

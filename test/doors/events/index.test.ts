@@ -206,6 +206,23 @@ describe("one's own events", () => {
     });
   });
 
+  it("are refused shortly, whatever names were sent and however many", async () => {
+    const anything: JsonObject = {
+      type: "object",
+      additionalProperties: { type: "object", additionalProperties: { type: "string" } },
+    };
+    const listener = await start([device()], { events: { anything } });
+    const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`n${i}`, i]));
+    const name = "\u{1f984}".repeat(50_000);
+    const response = await post(listener, { owner: OWNER, message: "anything", [name]: many });
+    expect([response.status, response.body]).toEqual([
+      400,
+      invalid(expect.stringMatching(/ must be string/)),
+    ]);
+    expect(response.text.length).toBeLessThan(10_000);
+    expect(response.text.isWellFormed()).toBe(true);
+  });
+
   it.each<[string, Record<string, JsonObject>, RegExp | undefined]>([
     ["that compile are taken", { order_moved: order }, undefined],
     ["need a type", { a: { properties: {} } }, /^must be a JSON Schema with `type: object`$/],
