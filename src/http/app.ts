@@ -39,12 +39,13 @@ export function createApp(options: AppOptions): RequestListener {
   const remoteAddress = createRemoteAddress(trustedProxies);
   const noteAccess = createAccessLog(observer, clock, remoteAddress);
   const lane = new FastLane();
+  const source = (req: IncomingMessage): string => sourceOf(remoteAddress(req));
   const sources = options.perSource === undefined ? undefined : new TokenBuckets(options.perSource, clock);
   /** Why a request is not looked at, whichever way it goes. */
   const refusalOf = (req: IncomingMessage): HttpError | undefined => {
     const refusal = manyHeaders(req);
     if (refusal !== undefined) return refusal;
-    const retryAfterMs = sources?.take(sourceOf(remoteAddress(req))) ?? 0;
+    const retryAfterMs = sources?.take(source(req)) ?? 0;
     if (retryAfterMs === 0) return undefined;
     observer.limited("source");
     return new HttpError("limited", { retryAfterMs });
@@ -67,7 +68,7 @@ export function createApp(options: AppOptions): RequestListener {
     if (refusal !== undefined) throw refusal;
     next();
   });
-  for (const door of doors) door.mount(app, { ...options, lane });
+  for (const door of doors) door.mount(app, { ...options, lane, sourceOf: source });
   app.use(health(isStopping, clock));
   app.use((req, res) => sendAnswer(req, res, errorAnswer(new HttpError("unknown-path")), clock));
   // Express tells an error handler by its four parameters.

@@ -45,6 +45,8 @@ export interface DoorDeps {
 export interface MountDeps extends DoorDeps {
   /** Where a path's usual requests are served past Express, when there is such a way. */
   readonly lane?: FastLane;
+  /** Where a request came from, as limits count it. */
+  readonly sourceOf: (req: IncomingMessage) => string;
 }
 
 /** An HTTP protocol we serve. Adding one is a folder and a line in `doors/index.ts`. */
@@ -162,7 +164,7 @@ interface Served {
 async function serve<P extends Parsed>(
   name: string,
   route: PushRoute<P>,
-  deps: DoorDeps,
+  deps: MountDeps,
   { req, res, startedMs }: BegunRequest,
 ): Promise<Served> {
   const refusal = route.keys?.refusal(req) ?? checkContentType(route, req);
@@ -181,7 +183,10 @@ async function serve<P extends Parsed>(
       ? refused(route, deps, res, concluded)
       : { dispatched: true, answer: concluded.answer };
   }
-  const credential = givenKey(req) ?? "";
+  // Without a key the senders of one address are one: strangers who count from 1 must not have each other's answers.
+  // No header can hold a line end, so no key is taken for an address.
+  const shown = givenKey(req) ?? "";
+  const credential = shown === "" ? `\n${deps.sourceOf(req)}` : shown;
   const answer = await deps.idempotency.run({ credential, path: route.path, key, body: text }, work);
   return answer instanceof HttpError ? refused(route, deps, res, answer) : { dispatched: true, answer };
 }

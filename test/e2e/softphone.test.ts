@@ -317,6 +317,30 @@ describe("an Idempotency-Key", () => {
     expect((await send("/pnm2/send", JSON.stringify(notice()), named("k".repeat(255)))).body).toEqual(sent);
   });
 
+  it("is of one address where nobody shows a key", async () => {
+    const open = await startGateway({
+      simulators: { credentials },
+      config: {
+        http: { port: 0, trusted_proxies: ["127.0.0.1"] },
+        softphone: { allow_anonymous: true },
+      },
+    });
+    const from = (address: string, text: string, more = {}): Promise<Said> =>
+      send(
+        "/pnm2/send",
+        JSON.stringify(notice({ Message: text })),
+        named("1", { "X-Api-Key": "", "X-Forwarded-For": address, ...more }),
+        open,
+      );
+    expect((await from("192.0.2.1", "mine")).body).toEqual(sent);
+    const other = await from("192.0.2.2", "another's");
+    expect([other.body, other.headers.get("idempotent-replayed")]).toEqual([sent, null]);
+    expect((await from("192.0.2.1", "mine")).headers.get("idempotent-replayed")).toBe("true");
+    expect((await from("192.0.2.1", "another's")).status).toBe(422);
+    expect(open.asked()).toBe(2);
+    await open.stop();
+  });
+
   it("outlives an orderly restart", async () => {
     const storeFile = join(directory, "restart.db");
     const before = await start(storeFile);

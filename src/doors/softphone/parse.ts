@@ -34,6 +34,12 @@ export interface SendRequest extends Parsed {
   readonly slots: readonly Slot[];
 }
 
+/**
+ * An account has up to a hundred devices: a list of accounts must not become a hundred thousand pushes, which would
+ * hold everybody else up (reliability H08).
+ */
+const maxAddressed = 10_000;
+
 /** The answer to what is no object, in the words of the API's documentation. */
 const badObject = "Bad object you sent here";
 
@@ -118,6 +124,10 @@ async function addressDevices(attributes: Attributes, element: Element): Promise
     lookup === undefined ? [] : await orUnknown<readonly AudienceDevice[] | undefined>(lookup, undefined);
   if (found === undefined) {
     return { kind: "refused", code: 500, response: "The registered devices cannot be looked up now." };
+  }
+  const most = Math.max(maxAddressed, element.parsing.maxMultisend);
+  if (element.pushes.length + found.length > most) {
+    return { kind: "refused", code: 500, response: "Too many devices for one request; send it by itself." };
   }
   const devices = found.flatMap((device) => {
     const app = apps.find(device.appId);

@@ -477,6 +477,19 @@ describe("sending to an account or selector", () => {
     expect(listener.dispatcher.calls).toEqual([]);
   });
 
+  it("of a hundred devices each makes no more pushes of one list than can be borne", async () => {
+    const many = Array.from({ length: 100 }, (_, i) => device({ pushkey: String(i) }));
+    const listener = await start({ audience: { ...audience, ofOwner: () => Promise.resolve(many) } });
+    const list = Array.from({ length: 150 }, () => notice({ ...without, Account: "alice" }));
+    const { body } = await post(listener, "/pnm2/multisend", list);
+    const codes = (body as { code: number }[]).map(({ code }) => code);
+    expect([codes.filter((code) => code === 200), codes.filter((code) => code === 500)]).toEqual([
+      Array<number>(100).fill(200),
+      Array<number>(50).fill(500),
+    ]);
+    expect(listener.dispatcher.calls[0]?.pushes).toHaveLength(10_000);
+  });
+
   it("is no address where nobody registers devices", async () => {
     const listener = await start();
     const response = await post(listener, "/pnm2/send", notice({ ...without, Selector: SELECTOR }));
