@@ -243,7 +243,10 @@ export class CoreDispatcher implements Dispatcher {
     const { clock, dedupe, latest, rejections } = this.#deps;
     const { app, device, key, push } = addressed;
     if (outcome.kind === "delivered") {
-      if (push.urgency === "badge") latest.note(app.name, device, "badge", push.receivedAtMs);
+      if (push.urgency === "badge") {
+        const older = latest.note(app.name, device, "badge", push.receivedAtMs);
+        if (older !== undefined) await this.#tryStore(() => older);
+      }
       if (wasDead) await this.#tryStore(() => rejections.forget(app.name, device));
       if (key === undefined) return;
       dedupe.remember(key);

@@ -74,7 +74,7 @@ export function createEngine(options: EngineOptions): Engine {
   const attempter = new Attempter({ clock, log, observer, healths, apps: served });
   const rejections = new RejectionMemory(store, clock, options.keepRejectionsMs);
   const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs);
-  const latest = new LatestBySlot();
+  const latest = store.durable ? new LatestBySlot(store.outbox) : new LatestBySlot();
   let worker: OutboxWorker | undefined;
   let intake: OutboxIntake | undefined;
   // What does not survive the process cannot be promised (D6).

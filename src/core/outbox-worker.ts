@@ -304,12 +304,17 @@ export class OutboxWorker {
     const { intake, latest, observer, rejections, dedupe } = this.#deps;
     const { device, id, key, slot, token } = entry;
     if (outcome.kind === "retryable") {
+      if (slot !== undefined && latest.isOlder(app.name, device, slot, entry.receivedAtMs)) {
+        return this.#end(entry, app, facts, { kind: "dropped", reason: "superseded" }, attempts);
+      }
       await intake.conclude(id, token, this.#later(outcome, attempts, app.pushkin.hasManyUpstreams === true));
       return;
     }
     if (outcome.kind === "delivered") {
       if (key !== undefined) dedupe.remember(key);
-      if (slot !== undefined) latest.note(app.name, device, slot, entry.receivedAtMs);
+      // Where the store does not take it this process knows it, for as long as it lives.
+      if (slot !== undefined)
+        await latest.note(app.name, device, slot, entry.receivedAtMs)?.catch(() => undefined);
     }
     if (outcome.kind === "rejected" && facts !== undefined) {
       // A verdict that cannot be kept is asked for again by the next push.

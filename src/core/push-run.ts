@@ -7,6 +7,8 @@ import { finalState, settledOf, type Commitment, type OutboxIntake } from "./out
 import type { Outcome, Settled } from "./outcome.ts";
 import { retryDelayMs } from "./retry.ts";
 
+const superseded = { kind: "dropped", reason: "superseded" } as const satisfies Outcome;
+
 /** What a run is made with. */
 export interface PushRunDeps {
   readonly attempter: Attempter;
@@ -95,6 +97,7 @@ export class PushRun {
   async #promise(outcome: Extract<Outcome, { kind: "retryable" }>): Promise<Settled> {
     const { intake, random } = this.#deps;
     if (intake === undefined) return outcome;
+    if (this.#isSuperseded()) return superseded;
     const commitment = await intake.commit(this.delivery, {
       key: this.key,
       attempts: this.attempts,
@@ -109,6 +112,7 @@ export class PushRun {
     const { intake } = this.#deps;
     if (this.#hasEnded) return this.ended;
     if (intake === undefined) return { kind: "retryable", reason: "answer-window" };
+    if (this.#commitment === undefined && this.#isSuperseded()) return superseded;
     this.#commitment ??= intake.commit(this.delivery, {
       key: this.key,
       attempts: this.attempts,
@@ -124,11 +128,12 @@ export class PushRun {
       return outcome.kind === "retryable" ? settledOf(commitment) : outcome;
     }
     const { id } = this.delivery.facts;
-    if (outcome.kind !== "retryable") {
-      await intake.conclude(id, commitment.token, { state: finalState(outcome) });
-      return outcome;
+    const end = outcome.kind === "retryable" && this.#isSuperseded() ? superseded : outcome;
+    if (end.kind !== "retryable") {
+      await intake.conclude(id, commitment.token, { state: finalState(end) });
+      return end;
     }
-    const dueInMs = retryDelayMs(Math.max(1, this.attempts), outcome, random());
+    const dueInMs = retryDelayMs(Math.max(1, this.attempts), end, random());
     await intake.conclude(id, commitment.token, { attempts: this.attempts, dueInMs });
     return { kind: "accepted" };
   }

@@ -16,7 +16,7 @@ import type {
 interface Row {
   readonly entry: OutboxEntry;
   readonly bytes: number;
-  readonly expiresAt: number;
+  expiresAt: number;
   attempts: number;
   queuedAt: number;
   dueAt: number;
@@ -203,6 +203,19 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
         giveBack(row);
         return true;
       });
+    },
+    supersede({ app, device, slot, receivedAtMs }) {
+      const problem = refusal() ?? notADigest(device);
+      if (problem !== undefined) return Promise.reject(problem);
+      const now = clock.monotonic();
+      for (const row of rows.values()) {
+        const { entry } = row;
+        if (entry.slot !== slot || entry.device !== device || entry.app !== app) continue;
+        if (entry.receivedAtMs >= receivedAtMs) continue;
+        if (row.held === undefined) end(row, "dropped");
+        else row.expiresAt = Math.min(row.expiresAt, now);
+      }
+      return undefined;
     },
     async expire(limit) {
       check();

@@ -1,12 +1,13 @@
 import { devicesStep } from "./postgres-devices-step.ts";
 import { promisedStep, rememberedStep } from "./postgres-steps.ts";
+import { supersedeStep } from "./postgres-supersede-step.ts";
 import { StoreError } from "./store.ts";
 
 /** One step of the schema, in each database's own dialect. */
 export interface Migration {
   /** For people. */
   readonly name: string;
-  /** One or more statements. */
+  /** Statements; none where the step concerns the other database. */
   readonly sqlite: string;
   /** One or more statements that can run in a transaction, and only add to what an older version uses (SP12). */
   readonly postgres: string;
@@ -126,6 +127,11 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX devices_by_device ON devices (device);
     `,
     postgres: devicesStep,
+  },
+  {
+    name: "superseded pushes",
+    sqlite: "",
+    postgres: supersedeStep,
   },
 ];
 

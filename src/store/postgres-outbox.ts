@@ -122,6 +122,24 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
     },
   });
 
+  const supersede = createLane<Parameters<Outbox["supersede"]>[0], undefined>({
+    gate,
+    maxBatch: maxCalls,
+    async run(batch) {
+      await pool.run(
+        "cannot drop what is outdated",
+        "SELECT signalbox_outbox_supersede($1::text[], $2::bytea[], $3::text[], $4::bigint[])",
+        [
+          batch.map(({ app }) => app),
+          batch.map(({ device }) => blob(device)),
+          batch.map(({ slot }) => slot),
+          batch.map(({ receivedAtMs }) => toBigint(receivedAtMs)),
+        ],
+      );
+      return batch.map(() => undefined);
+    },
+  });
+
   /** What is asked now and then. */
   const ask = createLane<() => Promise<void>, undefined>({
     gate,
@@ -164,6 +182,8 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
     renew: (held, lease) => renew({ held, lease }),
     settle,
     postpone,
+    // Another replica may have put it, so each is asked for; those of one turn together.
+    supersede: (by) => withDigests([by.device], () => supersede(by)),
     expire: (limit) =>
       asking(async () => {
         const rows = await pool.run<{ app: string; entries: number }>(

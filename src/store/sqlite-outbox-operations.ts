@@ -91,6 +91,29 @@ export const outboxOperations = {
     },
   ),
 
+  outboxSupersede: write(
+    (db, args: { app: string; device: Digest; slot: string; receivedAtMs: number; nowMs: number }): void => {
+      const appNumber = db.get("SELECT app_number FROM outbox_apps WHERE app = ?", args.app)?.["app_number"];
+      if (typeof appNumber !== "number") return;
+      const older = "device = ? AND slot = ? AND app_number = ? AND received_ms < ?";
+      const place = [blob(args.device), args.slot, appNumber, Math.round(args.receivedAtMs)] as const;
+      const changes = new CountChanges(db);
+      for (const row of db.all(
+        `DELETE FROM outbox WHERE ${older} AND owner IS NULL RETURNING bytes`,
+        ...place,
+      )) {
+        changes.end(appNumber, "dropped", Number(row["bytes"]));
+      }
+      db.run(
+        `UPDATE outbox SET expires_ms = ? WHERE ${older} AND owner IS NOT NULL AND expires_ms > ?`,
+        args.nowMs,
+        ...place,
+        args.nowMs,
+      );
+      changes.write();
+    },
+  ),
+
   outboxExpire: write(
     (db, args: { limit: number; nowMs: number; leaseNowMs: number }): ReadonlyMap<string, number> => {
       const changes = new CountChanges(db);

@@ -27,7 +27,9 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
     async put(entries, caps, lease) {
       for (const { device, key } of entries) checkDigests(device, ...(key === undefined ? [] : [key]));
       if (entries.length === 0 && !client.closed) return [];
-      // The thread sets the filter's bits itself, before it answers.
+      // The thread sets the filter's bits itself, before it answers; a device's at once as well, so that `supersede`
+      // finds what was put just before, even when that is not answered yet.
+      for (const { device, slot } of entries) if (slot !== undefined) filter.add(device);
       return client.ask("outboxPut", {
         entries,
         caps,
@@ -56,6 +58,12 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
     async postpone(later) {
       if (later.length === 0 && !client.closed) return [];
       return client.ask("outboxPostpone", { later, nowMs: times().nowMs });
+    },
+    supersede(by) {
+      const problem = notADigest(by.device);
+      if (problem !== undefined) return Promise.reject(problem);
+      if (!client.closed && !filter.mayHave(by.device)) return undefined;
+      return client.ask("outboxSupersede", { ...by, nowMs: times().nowMs });
     },
     expire: (limit) => client.ask("outboxExpire", { limit: Math.max(0, limit), ...times() }),
     nextDueInMs: (apps) => client.ask("outboxNextDue", { apps, ...times() }),

@@ -15,7 +15,7 @@ import { StoreError } from "./store.ts";
 // The store's writer thread. A turn takes everything that waits: reads are answered first, then all writes go into one
 // transaction and are answered after its commit (group commit), however slow the disk's flush is.
 
-/** The outbox's filter is emptied, when nothing waits, after this many keys: it would say "maybe" to more and more. */
+/** The outbox's filter is emptied, when nothing waits, after this many digests: it would say "maybe" to more and more. */
 const filterKeys = 200_000;
 /** How often the file is looked at, and while writing fails, how often it is tried again. */
 const checkEveryMs = 1000;
@@ -57,13 +57,15 @@ const work =
   (connection: Connection): unknown =>
     run(connection, request.name, request.args);
 
-/** Before the commit, so that whoever has the answer finds the key. */
+/** Before the commit, so that whoever has the answer finds the key, or the device that has a slot. */
 function addKeys({ name, args }: Request): void {
   if (name !== "outboxPut") return;
-  for (const { key } of args.entries) {
-    if (key === undefined) continue;
-    outboxFilter.add(key);
-    keysInFilter += 1;
+  for (const { device, key, slot } of args.entries) {
+    for (const digest of [key, slot === undefined ? undefined : device]) {
+      if (digest === undefined) continue;
+      outboxFilter.add(digest);
+      keysInFilter += 1;
+    }
   }
 }
 
@@ -125,7 +127,9 @@ function fillFilters(connection: Connection): void {
   };
   fill(createBloom(data.rejectionFilter), "SELECT device AS digest FROM rejections");
   fill(createBloom(data.dedupeFilter), "SELECT dedupe_key AS digest FROM delivered");
-  keysInFilter = fill(outboxFilter, "SELECT dedupe_key AS digest FROM outbox WHERE dedupe_key IS NOT NULL");
+  keysInFilter =
+    fill(outboxFilter, "SELECT dedupe_key AS digest FROM outbox WHERE dedupe_key IS NOT NULL") +
+    fill(outboxFilter, "SELECT device AS digest FROM outbox WHERE slot IS NOT NULL");
 }
 
 function serve(database: Database, unlock: () => void): void {

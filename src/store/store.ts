@@ -173,6 +173,17 @@ export interface Outbox {
       readonly dueInMs: number;
     }[],
   ): Promise<readonly boolean[]>;
+  /**
+   * A push of this device and slot that came at `receivedAtMs` has been handed over: older ones must not go after it
+   * (P8). Those that wait are ended as dropped; one in somebody's hands expires, so that it is not sent anew should it
+   * come back. Durable when it resolves; answers without waiting where it surely knows of none.
+   */
+  supersede(by: {
+    readonly app: string;
+    readonly device: Digest;
+    readonly slot: string;
+    readonly receivedAtMs: number;
+  }): undefined | Promise<void>;
   /** Ends at most `limit` entries that have expired and that nobody holds. Resolves with how many, by app. */
   expire(limit: number): Promise<ReadonlyMap<string, number>>;
   /** When the next unclaimed entry falls due, in milliseconds from now (0 = is due); undefined when none waits. */

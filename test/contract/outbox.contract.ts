@@ -361,6 +361,86 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
         expect(await countsOf()).toEqual({ accepted: 2, dropped: 1, pending: 1 });
         expect(named(await claim())).toEqual(["new"]);
       });
+
+      const handedOver = (seconds: number, change: { slot?: string; app?: string } = {}): Promise<void> =>
+        Promise.resolve(
+          outbox.supersede({
+            app: "app",
+            device: digestOf("device"),
+            slot: "badge",
+            receivedAtMs: start + seconds * 1000,
+            ...change,
+          }),
+        );
+
+      it("drop what waits when a newer one has been handed over, due or not, of this place alone", async () => {
+        await put(badge("old", 1, { dueInMs: minute, key: digestOf("key") }));
+        await put(
+          badge("device", 1, { device: digestOf("other") }),
+          badge("app", 1, { app: "other" }),
+          badge("slot", 1, { slot: "other" }),
+          entryOf("none", { device: digestOf("device"), receivedAtMs: start }),
+        );
+        await handedOver(2);
+        expect(await outbox.holds(digestOf("key"))).toBe(false);
+        expect(await countsOf()).toEqual({ accepted: 4, dropped: 1, pending: 3 });
+        expect(await countsOf("other")).toEqual({ accepted: 1, pending: 1 });
+        await handedOver(2, { app: "unheard of" });
+        expect(named(await claim({ apps: ["app", "other"] })).sort()).toEqual([
+          "app",
+          "device",
+          "none",
+          "slot",
+        ]);
+      });
+
+      it.each([0, 1])(
+        "keep what came at the same time or later (%i s) than what was handed over",
+        async (s) => {
+          await put(badge("newer", s));
+          await handedOver(0);
+          expect(named(await claim())).toEqual(["newer"]);
+        },
+      );
+
+      it("hand nothing out again that a newer one overtook in somebody's hands", async () => {
+        await put(badge("old", 1));
+        const { id, token } = await claimOne();
+        await handedOver(2);
+        expect(await countsOf()).toEqual({ accepted: 1, pending: 1 });
+        expect(await outbox.renew([{ id, token }], mine)).toEqual([]);
+        expect(await outbox.postpone([{ id, token, attempts: 2, dueInMs: 0 }])).toEqual([true]);
+        await advance(5);
+        expect(await claim()).toEqual([]);
+        expect(await outbox.nextDueInMs(["app"])).toBeUndefined();
+        expect(await outbox.expire(10)).toEqual(new Map([["app", 1]]));
+        expect(await countsOf()).toEqual({ accepted: 1, expired: 1 });
+      });
+
+      it("hand nothing out again that a newer one overtook in the hands of a process that is gone", async () => {
+        await put(badge("old", 1));
+        await claimOne({ lease: short });
+        await handedOver(2);
+        await advance(pastShort);
+        expect(await claim({ suspects: true })).toEqual([]);
+        expect(await outbox.expire(10)).toEqual(new Map([["app", 1]]));
+      });
+
+      it("let whoever holds an overtaken one say what became of it", async () => {
+        await put(badge("old", 1));
+        const { id, token } = await claimOne();
+        await handedOver(2);
+        expect(await outbox.settle([{ id, token, state: "handed" }])).toEqual([true]);
+        expect(await countsOf()).toEqual({ accepted: 1, handed: 1 });
+      });
+
+      it("find what was put just before, though nobody has heard of it yet", async () => {
+        const putting = put(badge("old", 1));
+        await Promise.all([putting, handedOver(2)]);
+        // Replicas' calls may overtake each other.
+        if (!oneProcess) await handedOver(2);
+        expect(await claim()).toEqual([]);
+      });
     });
 
     describe("tokens", () => {

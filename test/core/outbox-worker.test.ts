@@ -1,118 +1,7 @@
-import type { App } from "../../src/core/app.ts";
-import { createEngine } from "../../src/core/engine.ts";
-import { Guard } from "../../src/core/guard.ts";
-import { InFlight } from "../../src/core/in-flight.ts";
-import { silentObserver, type ConcludedEvent } from "../../src/core/observer.ts";
-import { writePayload } from "../../src/core/outbox-payload.ts";
-import type { Outcome, Settled } from "../../src/core/outcome.ts";
-import type { Pushkin } from "../../src/core/pushkin.ts";
-import { silentLog } from "../../src/log.ts";
-import { openMemoryStore } from "../../src/store/memory.ts";
-import { StoreError, type OutboxEntry, type Store } from "../../src/store/store.ts";
-import { NOON, push } from "../support/builders.ts";
-import { createFakeClock } from "../support/fake-clock.ts";
-
-const HOUR_MS = 60 * 60 * 1000;
-const caps = { maxRows: 1_000, maxBytes: 1_000_000, maxAppRows: 1_000, maxAppBytes: 1_000_000 };
-const delivered: Outcome = { kind: "delivered", answer: { status: 200 } };
-const unavailable: Outcome = { kind: "retryable", reason: "upstream-unavailable" };
-
-interface Attempted {
-  readonly id: string;
-  readonly atMs: number;
-  readonly expiresAtMs: number;
-}
-
-/** An engine on a store that counts as durable, whose one app answers by a function of the attempt. */
-function setUp(
-  answer: (attempt: Attempted, count: number) => Outcome | Promise<Outcome>,
-  options: { readonly manyHosts?: true; readonly limit?: number } = {},
-) {
-  const clock = createFakeClock();
-  const store: Store = { ...openMemoryStore(clock), durable: true };
-  const attempted: Attempted[] = [];
-  const concluded: ConcludedEvent[] = [];
-  const pushkin: Pushkin = {
-    name: "app",
-    type: "apns",
-    fingerprint: "f",
-    waiting: () => 0,
-    // With many hosts the token names its host, as an endpoint does.
-    upstreamOf: ({ to }) => (options.manyHosts === true ? to : "api.push.example"),
-    ...(options.manyHosts === true ? { hasManyUpstreams: true as const } : {}),
-    render: (each) => ({ body: "{}", to: each.pushkey }),
-    async attempt(_message, { push: facts }) {
-      const attempt = { id: facts.id, atMs: clock.monotonic(), expiresAtMs: facts.expiresAtMs };
-      attempted.push(attempt);
-      return { outcome: await answer(attempt, attempted.length) };
-    },
-    async close() {},
-  };
-  const guard = new Guard({
-    app: "app",
-    fingerprint: "f",
-    policy: undefined,
-    known: undefined,
-    clock,
-    store: store.knownApps,
-    onStoreError: () => {},
-  });
-  const app: App = { name: "app", pushkin, guard, inFlight: new InFlight(options.limit ?? 512) };
-  const engine = createEngine({
-    apps: new Map([["app", app]]),
-    store,
-    known: [],
-    observer: { ...silentObserver, concluded: (event) => concluded.push(event) },
-    clock,
-    log: silentLog,
-    random: () => 0.5,
-    keepRejectionsMs: 30 * 24 * HOUR_MS,
-    dedupeForMs: 24 * HOUR_MS,
-    caps,
-  });
-  let made = 0;
-  const entry = (overrides: Partial<OutboxEntry> = {}, pushkinType = "apns", to = "token"): OutboxEntry => {
-    made += 1;
-    const { id, priority, urgency, receivedAtMs } = push();
-    return {
-      id,
-      app: "app",
-      device: made.toString(16).padStart(64, "0"),
-      payload: writePayload({
-        pushkin: pushkinType,
-        facts: { id, priority, urgency, receivedAtMs },
-        message: { body: "{}", to },
-      }),
-      attempts: 0,
-      dueInMs: 0,
-      expiresInMs: HOUR_MS,
-      receivedAtMs: NOON + made,
-      ...overrides,
-    };
-  };
-  return {
-    clock,
-    store,
-    engine,
-    attempted,
-    concluded,
-    entry,
-    put: (...entries: OutboxEntry[]) => store.outbox.put(entries, caps),
-    /** A push that comes through a door. */
-    async dispatch(each = push({ appId: "app" })): Promise<Settled> {
-      const answerByMs = clock.monotonic() + 5_000;
-      const callerGone = new AbortController().signal;
-      const [settled] = await engine.dispatcher.dispatch([each], { requestId: "r", answerByMs, callerGone });
-      if (settled === undefined) throw new Error("nothing was settled");
-      return settled;
-    },
-    counts: async () => (await store.outbox.counts()).get("app"),
-    /** Moves time in steps, as the worker's sleeps need. */
-    async pass(ms: number): Promise<void> {
-      for (let left = ms; left > 0; left -= 250) await clock.advance(Math.min(250, left));
-    },
-  };
-}
+import type { Outcome } from "../../src/core/outcome.ts";
+import { StoreError } from "../../src/store/store.ts";
+import { NOON } from "../support/builders.ts";
+import { HOUR_MS, delivered, unavailable, workerWorld } from "../support/worker-world.ts";
 
 describe("OutboxWorker", () => {
   it.each([
@@ -120,7 +9,7 @@ describe("OutboxWorker", () => {
     ["rejected", { kind: "rejected", reason: "unregistered", answer: { status: 410 } }, "rejected"],
     ["dropped", { kind: "dropped", reason: "refused-by-upstream", answer: { status: 400 } }, "dropped"],
   ] as const)("settles what was %s, tells of it, and forgets the content", async (_what, outcome, state) => {
-    const world = setUp(() => outcome);
+    const world = workerWorld(() => outcome);
     await world.put(world.entry());
     await world.engine.start();
     await world.pass(500);
@@ -130,7 +19,7 @@ describe("OutboxWorker", () => {
   });
 
   it("takes a token that was rejected from the registry", async () => {
-    const world = setUp(() => ({ kind: "rejected", reason: "unregistered", answer: { status: 410 } }));
+    const world = workerWorld(() => ({ kind: "rejected", reason: "unregistered", answer: { status: 410 } }));
     const devices = (["dead", "alive"] as const).map((pushkey, n) => ({
       kind: "registry" as const,
       appId: "app",
@@ -147,7 +36,7 @@ describe("OutboxWorker", () => {
   });
 
   it("takes the freshest first", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     const entries = [1, 3, 2].map((age) => world.entry({ receivedAtMs: NOON + age }));
     await world.put(...entries);
     await world.engine.start();
@@ -157,7 +46,7 @@ describe("OutboxWorker", () => {
   });
 
   it("tries again with growing waits, and takes Retry-After as a floor", async () => {
-    const world = setUp((_attempt, count) =>
+    const world = workerWorld((_attempt, count) =>
       count === 1
         ? { kind: "retryable", reason: "rate-limited", retryAfterMs: 10_000 }
         : count < 4
@@ -182,7 +71,7 @@ describe("OutboxWorker", () => {
 
   it("sends one probe at a time while the circuit is open, and drains fast when the upstream is back", async () => {
     let back = false;
-    const world = setUp(() => (back ? delivered : unavailable));
+    const world = workerWorld(() => (back ? delivered : unavailable));
     await world.put(...Array.from({ length: 200 }, () => world.entry()));
     await world.engine.start();
     await world.pass(5_000);
@@ -198,7 +87,7 @@ describe("OutboxWorker", () => {
   });
 
   it("never sends what has expired", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     await world.put(world.entry({ dueInMs: 5_000, expiresInMs: 4_000 }));
     await world.engine.start();
     await world.pass(10_000);
@@ -208,7 +97,7 @@ describe("OutboxWorker", () => {
   });
 
   it("tells the pushkin what remains of a push's life by the store's clock", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     await world.put(world.entry({ dueInMs: 3_000, expiresInMs: 30_000 }));
     await world.engine.start();
     await world.pass(6_000);
@@ -217,7 +106,7 @@ describe("OutboxWorker", () => {
   });
 
   it("does not send what another type of pushkin has rendered", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     await world.put(world.entry({}, "gcm"), world.entry({ payload: "no json" }));
     await world.engine.start();
     await world.pass(500);
@@ -227,7 +116,7 @@ describe("OutboxWorker", () => {
   });
 
   it("does not ask for a device that has died meanwhile", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     const entry = world.entry();
     await world.store.rejections.put("app", entry.device, { sinceMs: NOON, keepUntilMs: NOON + HOUR_MS });
     await world.put(entry);
@@ -239,7 +128,7 @@ describe("OutboxWorker", () => {
   });
 
   it("keeps a push away that was in hand at three crashes, and lets the rest flow", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     const poison = world.entry();
     await world.put(poison);
     for (const owner of ["first", "second", "third"]) {
@@ -262,7 +151,7 @@ describe("OutboxWorker", () => {
   });
 
   it("leaves an older badge unsent once a newer one has been handed over", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     const device = "a".repeat(64);
     await world.put(world.entry({ device, slot: "badge", receivedAtMs: NOON + 10 }));
     await world.engine.start();
@@ -276,7 +165,7 @@ describe("OutboxWorker", () => {
 
   it("settles what is in hand when it stops, and claims nothing more", async () => {
     let finish: (outcome: Outcome) => void = () => {};
-    const world = setUp(() => new Promise((resolve) => (finish = resolve)));
+    const world = workerWorld(() => new Promise((resolve) => (finish = resolve)));
     await world.put(world.entry());
     await world.engine.start();
     await world.pass(250);
@@ -291,7 +180,7 @@ describe("OutboxWorker", () => {
 
   it("does not settle a push that another process has taken over", async () => {
     let finish: (outcome: Outcome) => void = () => {};
-    const world = setUp(() => new Promise((resolve) => (finish = resolve)));
+    const world = workerWorld(() => new Promise((resolve) => (finish = resolve)));
     const entry = world.entry();
     await world.put(entry);
     await world.engine.start();
@@ -318,7 +207,7 @@ describe("OutboxWorker", () => {
 
   it("makes no second attempt when its own lease ran out under a slow one", async () => {
     const finish: ((outcome: Outcome) => void)[] = [];
-    const world = setUp(() => new Promise((resolve) => finish.push(resolve)));
+    const world = workerWorld(() => new Promise((resolve) => finish.push(resolve)));
     await world.put(world.entry());
     await world.engine.start();
     await world.pass(250);
@@ -333,7 +222,9 @@ describe("OutboxWorker", () => {
 
   it("lets one dead host of many hold up nobody else", async () => {
     const dead = new Set<string>();
-    const world = setUp((attempt) => (dead.has(attempt.id) ? unavailable : delivered), { manyHosts: true });
+    const world = workerWorld((attempt) => (dead.has(attempt.id) ? unavailable : delivered), {
+      manyHosts: true,
+    });
     const toDead = Array.from({ length: 30 }, () => world.entry({}, "apns", "dead.example"));
     for (const { id } of toDead) dead.add(id);
     await world.put(...toDead);
@@ -351,7 +242,7 @@ describe("OutboxWorker", () => {
   });
 
   it("gives a push back when a bug of ours ended its attempt", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     const find = world.store.rejections.find.bind(world.store.rejections);
     world.store.rejections.find = () => {
       throw new TypeError("a bug");
@@ -366,7 +257,7 @@ describe("OutboxWorker", () => {
   });
 
   it("settles what was delivered although the store did not take it, and sends it no second time", async () => {
-    const world = setUp(() => delivered);
+    const world = workerWorld(() => delivered);
     const settle = world.store.outbox.settle.bind(world.store.outbox);
     world.store.outbox.settle = () => Promise.reject(new StoreError("unavailable", "away"));
     await world.put(world.entry({ key: "b".repeat(64) }));
@@ -383,7 +274,7 @@ describe("OutboxWorker", () => {
     let underWay = 0;
     let most = 0;
     const finish: (() => void)[] = [];
-    const world = setUp(
+    const world = workerWorld(
       async () => {
         underWay += 1;
         most = Math.max(most, underWay);
@@ -413,7 +304,7 @@ describe("OutboxWorker", () => {
 
   it("goes on as soon as fresh pushes leave it places", async () => {
     const finish: (() => void)[] = [];
-    const world = setUp(
+    const world = workerWorld(
       async (_attempt, count) => {
         if (count <= 4) await new Promise<void>((resolve) => finish.push(resolve));
         return delivered;
@@ -435,7 +326,7 @@ describe("OutboxWorker", () => {
 
   it("tries a push that was in hand at two crashes without any other suspect in hand", async () => {
     const finish: (() => void)[] = [];
-    const world = setUp(async () => {
+    const world = workerWorld(async () => {
       await new Promise<void>((resolve) => finish.push(resolve));
       return delivered;
     });

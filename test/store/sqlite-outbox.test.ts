@@ -131,6 +131,18 @@ describe("the outbox in its file", () => {
     expect(await second.outbox.nextDueInMs(["app"])).toBeGreaterThan(40_000);
   });
 
+  it("says without waiting that nothing is older where no device had a slot, and finds one after a restart", async () => {
+    const at = { app: "app", slot: "badge", receivedAtMs: Date.now() };
+    const first = await open();
+    await first.outbox.put([entryOf("badge", { slot: "badge" }), entryOf("plain")], caps);
+    await first.close();
+    stores.clear();
+    const { outbox } = await open();
+    expect(outbox.supersede({ ...at, device: digestOf("plain") })).toBeUndefined();
+    await outbox.supersede({ ...at, device: digestOf("badge") });
+    expect((await outbox.counts()).get("app")).toMatchObject({ dropped: 1, pending: 1 });
+  });
+
   it("says of an unknown key without waiting that it is free", async () => {
     const store = await open();
     await store.outbox.put([entryOf("1", { key: digestOf("key") })], caps);
