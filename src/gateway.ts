@@ -113,6 +113,7 @@ export class Gateway {
         idempotency,
         isStopping: () => this.#stopping,
         trustedProxies: http.trusted_proxies,
+        logsClaimedAddress: settings.log.access.x_forwarded_for,
         ...(limits.per_source === null
           ? {}
           : { perSource: { count: limits.per_source.count, windowMs: limits.per_source.window } }),

@@ -7,7 +7,7 @@ import { logBug, type DoorDeps, type FrontDoor } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { FastLane } from "./fast-lane.ts";
 import { health } from "./health.ts";
-import { createRemoteAddress, sourceOf } from "./remote-address.ts";
+import { claimedAddress, createRemoteAddress, sourceOf } from "./remote-address.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 
 /** Sygnal's bound; names and values are bounded by the header's size. */
@@ -22,6 +22,8 @@ export interface AppOptions extends DoorDeps {
   readonly trustedProxies: readonly string[];
   /** `limits.per_source`: requests from one address. Absent = no limit. */
   readonly perSource?: Allowance;
+  /** `log.access.x_forwarded_for`: the access log shows what the caller says. Default false. */
+  readonly logsClaimedAddress?: boolean;
 }
 
 /**
@@ -37,7 +39,8 @@ export function createApp(options: AppOptions): RequestListener {
   app.enable("case sensitive routing");
 
   const remoteAddress = createRemoteAddress(trustedProxies);
-  const noteAccess = createAccessLog(observer, clock, remoteAddress);
+  const logged = options.logsClaimedAddress === true ? claimedAddress : remoteAddress;
+  const noteAccess = createAccessLog(observer, clock, logged);
   const lane = new FastLane();
   const source = (req: IncomingMessage): string => sourceOf(remoteAddress(req));
   const sources = options.perSource === undefined ? undefined : new TokenBuckets(options.perSource, clock);

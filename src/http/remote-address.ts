@@ -55,6 +55,18 @@ export function sourceOf(address: string): string {
     .join(":")}::/64`;
 }
 
+/**
+ * The first `X-Forwarded-For` entry, whoever sent it, as `log.access.x_forwarded_for` asks for; `-` when there is none
+ * that is an address (sygnal-compat 14). For the log alone: a caller writes there what he likes.
+ */
+export const claimedAddress: RemoteAddress = (req) => {
+  const forwarded = req.headers["x-forwarded-for"];
+  const first = plain(
+    ((typeof forwarded === "string" ? forwarded : forwarded?.[0]) ?? "").split(",")[0]?.trim() ?? "",
+  );
+  return isIP(first) === 0 ? "-" : first;
+};
+
 function addTo(list: BlockList, entry: string): void {
   const [address = "", bits] = entry.split("/");
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";

@@ -108,6 +108,16 @@ describe("X-Forwarded-For", () => {
     await eventually(() => listener.heard.accesses.length === 1);
     expect(listener.heard.accesses[0]?.remote).toBe("203.0.113.9");
   });
+
+  it("is logged as it is said when the access log asks for it, and limits go by the connection", async () => {
+    await start({ logsClaimedAddress: true, perSource: { count: 1, windowMs: 60_000 } });
+    const ask = (claimed: string) =>
+      request(listener.url).post(notifyPath).set("X-Forwarded-For", claimed).send("{}");
+    expect((await ask("203.0.113.9")).status).toBe(400);
+    expect((await ask("203.0.113.10")).status).toBe(429);
+    await eventually(() => listener.heard.accesses.length === 2);
+    expect(listener.heard.accesses.map(({ remote }) => remote)).toEqual(["203.0.113.9", "203.0.113.10"]);
+  });
 });
 
 describe("the lane past Express", () => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { createRemoteAddress } from "../../src/http/remote-address.ts";
+import { claimedAddress, createRemoteAddress } from "../../src/http/remote-address.ts";
 
 function request(peer: string | undefined, forwarded?: string): IncomingMessage {
   const headers = forwarded === undefined ? {} : { "x-forwarded-for": forwarded };
@@ -22,5 +22,17 @@ describe("the caller's address", () => {
     ["the connection is gone", ["10.0.0.0/8"], undefined, "203.0.113.9", "-"],
   ])("when %s", (_title, trusted, peer, forwarded, address) => {
     expect(createRemoteAddress(trusted)(request(peer, forwarded))).toBe(address);
+  });
+});
+
+describe("the address that the access log shows with `x_forwarded_for` (sygnal-compat 14)", () => {
+  it.each([
+    ["the first of several", "203.0.113.9, 10.2.2.2", "203.0.113.9"],
+    ["the only one", "2001:db8::1", "2001:db8::1"],
+    ["none when none was sent", undefined, "-"],
+    ["none when it is no address", "<script>, 10.2.2.2", "-"],
+    ["none when it is empty", "", "-"],
+  ])("is %s", (_title, forwarded, address) => {
+    expect(claimedAddress(request("198.51.100.1", forwarded))).toBe(address);
   });
 });
