@@ -45,23 +45,36 @@ process.on("message", (message: unknown) => {
 });
 let session: Session | undefined;
 
-/** `{profile: "begin"}` starts a CPU profile of the main thread, `{profile: FILE}` ends it and writes it. */
+/** What is profiled: `{profile: "cpu" | "heap"}` begins one of the main thread, `{write: FILE}` ends and writes it. */
+export type ProfileKind = "cpu" | "heap";
+
 process.on("message", (message: unknown) => {
-  if (typeof message !== "object" || message === null || !("profile" in message)) return;
-  const { profile } = message as { readonly profile: string };
-  void (profile === "begin" ? beginProfile() : endProfile(profile)).then(() => process.send?.({ profile }));
+  if (typeof message !== "object" || message === null) return;
+  const { profile, write } = message as { readonly profile?: ProfileKind; readonly write?: string };
+  if (profile !== undefined) void beginProfile(profile).then(() => process.send?.({ profile }));
+  if (write !== undefined) void endProfile(write).then(() => process.send?.({ write }));
 });
 
-async function beginProfile(): Promise<void> {
+async function beginProfile(kind: ProfileKind): Promise<void> {
   session = new Session();
   session.connect();
+  if (kind === "heap") {
+    // Also what was collected in the meantime: garbage is what is looked for.
+    await session.post("HeapProfiler.startSampling", {
+      samplingInterval: 8192,
+      includeObjectsCollectedByMinorGC: true,
+      includeObjectsCollectedByMajorGC: true,
+    });
+    return;
+  }
   await session.post("Profiler.enable");
   await session.post("Profiler.setSamplingInterval", { interval: 200 });
   await session.post("Profiler.start");
 }
 
 async function endProfile(file: string): Promise<void> {
-  const result = await session?.post("Profiler.stop");
+  const isHeap = file.endsWith(".heapprofile");
+  const result = await (isHeap ? session?.post("HeapProfiler.stopSampling") : session?.post("Profiler.stop"));
   session?.disconnect();
   writeFileSync(file, JSON.stringify(result?.profile));
 }

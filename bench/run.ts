@@ -9,9 +9,10 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { BadMeasurement, measure, medianOf, type Measurement } from "./measure.ts";
 import { MeasuredProcess } from "./measured-process.ts";
+import type { ProfileKind } from "./probe.ts";
 import { machine, speedPlot, speedTable, writeResult, type Row } from "./report.ts";
 import { scenarios, titleOf, type Scenario } from "./scenarios.ts";
-import { gatewaySubject, referenceRelay, type RunningSubject, type Subject } from "./subjects.ts";
+import { gatewaySubject, leanGateway, referenceRelay, type RunningSubject, type Subject } from "./subjects.ts";
 import { startUpstreams, type UpstreamKind } from "./upstreams.ts";
 
 interface BenchFlags {
@@ -81,7 +82,7 @@ export async function runBench(
   }
 }
 
-/** One more stretch for each, with a CPU profile of its main thread. */
+/** Two more stretches for each: a CPU profile of its main thread, and a profile of what that allocates. */
 async function profile(
   running: readonly RunningSubject[],
   scenario: Scenario,
@@ -90,10 +91,12 @@ async function profile(
 ): Promise<void> {
   mkdirSync(directory, { recursive: true });
   for (const subject of running.filter(({ hasProbe }) => hasProbe)) {
-    await subject.process.ask({ profile: "begin" });
-    await turn(subject, 5000);
     const name = `${subject.name} ${titleOf(scenario)}`.toLowerCase().replaceAll(/\W+/g, "-");
-    await subject.process.ask({ profile: resolve(directory, `${name}.cpuprofile`) });
+    for (const kind of ["cpu", "heap"] satisfies ProfileKind[]) {
+      await subject.process.ask({ profile: kind });
+      await turn(subject, 5000);
+      await subject.process.ask({ write: resolve(directory, `${name}.${kind}profile`) });
+    }
   }
 }
 
@@ -136,7 +139,7 @@ function positive(text: string): number {
 async function main(flags: BenchFlags): Promise<void> {
   try {
     print(machine());
-    const rows = await runBench([referenceRelay, gatewaySubject()], flags);
+    const rows = await runBench([referenceRelay, gatewaySubject(), leanGateway], flags);
     if (flags.write === true) writeResults(rows, flags);
   } catch (error) {
     if (!(error instanceof BadMeasurement)) throw error;
@@ -148,7 +151,7 @@ async function main(flags: BenchFlags): Promise<void> {
 if (import.meta.main) {
   await new Command("bench")
     .description("the gateway beside the reference relay: pushes per CPU-second, added latency, memory")
-    .option("--quick", "a look: APNs and FCM, 20 callers, no upstream latency")
+    .option("--quick", "a look: APNs and FCM, 20 callers, no upstream latency (with --only APNs half of that)")
     .option("--rounds <count>", "stretches of load for each relay and scenario", positive, 5)
     .option("--seconds <seconds>", "length of a stretch", positive, 3)
     .option(
@@ -163,7 +166,7 @@ if (import.meta.main) {
         .choices(["lean", "sim"])
         .default("lean"),
     )
-    .option("--profile <directory>", "write CPU profiles of the relays there, one a scenario")
+    .option("--profile <directory>", "write CPU and allocation profiles of the relays there")
     .option("--write", "write tables and plots into bench/results/")
     .addHelpText(
       "after",

@@ -77,3 +77,9 @@ export function gatewaySubject(
     },
   };
 }
+
+/** The gateway with its own HTTP/2 client towards the upstreams. */
+export const leanGateway: Subject = gatewaySubject({
+  name: "signalbox, lean",
+  extra: { upstream: { http2: "lean" } },
+});
