@@ -23,7 +23,10 @@ const rows = [...own]
     (amount / (isHeap ? 1024 : 1000)).toFixed(0),
   ]);
 process.stdout.write(
-  markdownTable([functions === undefined ? "module" : "function", isHeap ? "allocated" : "self time", unit], rows),
+  markdownTable(
+    [functions === undefined ? "module" : "function", isHeap ? "allocated" : "self time", unit],
+    rows,
+  ),
 );
 
 function addCpu({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): void {

@@ -12,7 +12,13 @@ import { MeasuredProcess } from "./measured-process.ts";
 import type { ProfileKind } from "./probe.ts";
 import { machine, speedPlot, speedTable, writeResult, type Row } from "./report.ts";
 import { scenarios, titleOf, type Scenario } from "./scenarios.ts";
-import { gatewaySubject, leanGateway, referenceRelay, type RunningSubject, type Subject } from "./subjects.ts";
+import {
+  gatewaySubject,
+  leanGateway,
+  referenceRelay,
+  type RunningSubject,
+  type Subject,
+} from "./subjects.ts";
 import { startUpstreams, type UpstreamKind } from "./upstreams.ts";
 
 interface BenchFlags {
@@ -82,6 +88,8 @@ export async function runBench(
   }
 }
 
+const profileMs = 5000;
+
 /** Two more stretches for each: a CPU profile of its main thread, and a profile of what that allocates. */
 async function profile(
   running: readonly RunningSubject[],
@@ -94,8 +102,10 @@ async function profile(
     const name = `${subject.name} ${titleOf(scenario)}`.toLowerCase().replaceAll(/\W+/g, "-");
     for (const kind of ["cpu", "heap"] satisfies ProfileKind[]) {
       await subject.process.ask({ profile: kind });
-      await turn(subject, 5000);
-      await subject.process.ask({ write: resolve(directory, `${name}.${kind}profile`) });
+      const { pushesPerSecond } = await turn(subject, profileMs);
+      const file = resolve(directory, `${name}.${kind}profile`);
+      await subject.process.ask({ write: file });
+      print(`  ${file}: ${Math.round((pushesPerSecond * profileMs) / 1000)} pushes`);
     }
   }
 }
@@ -151,7 +161,10 @@ async function main(flags: BenchFlags): Promise<void> {
 if (import.meta.main) {
   await new Command("bench")
     .description("the gateway beside the reference relay: pushes per CPU-second, added latency, memory")
-    .option("--quick", "a look: APNs and FCM, 20 callers, no upstream latency (with --only APNs half of that)")
+    .option(
+      "--quick",
+      "a look: APNs and FCM, 20 callers, no upstream latency (with --only APNs half of that)",
+    )
     .option("--rounds <count>", "stretches of load for each relay and scenario", positive, 5)
     .option("--seconds <seconds>", "length of a stretch", positive, 3)
     .option(

@@ -1,8 +1,10 @@
+import { Canceller } from "../cancellation.ts";
 import type { Clock } from "../clock.ts";
 import { errorFields, type Log } from "../log.ts";
 import type { Digest } from "../store/store.ts";
 import { alarmOf, holdAlarm } from "./alarms.ts";
 import type { App } from "./app.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { Observer } from "./observer.ts";
 import type { Outcome, Retryable } from "./outcome.ts";
 import type { Attempt, Message } from "./pushkin.ts";
@@ -43,9 +45,11 @@ export function heldRetryMs(attempt: number): number {
 /** Makes one attempt at a time: the circuit's and the budget's leave, the pushkin's try, the guard's word on it. */
 export class Attempter {
   readonly #deps: AttempterDeps;
+  readonly #limits: Deadlines;
 
   constructor(deps: AttempterDeps) {
     this.#deps = deps;
+    this.#limits = new Deadlines(deps.clock);
   }
 
   /**
@@ -53,52 +57,56 @@ export class Attempter {
    *
    * @param attempt 1 for the push's first
    */
-  async attempt(delivery: Delivery, attempt: number, turn: Turn): Promise<Outcome> {
+  attempt(delivery: Delivery, attempt: number, turn: Turn): Promise<Outcome> {
     const { clock, healths, observer } = this.#deps;
     const { device, facts, message } = delivery;
     // A push that began before a reload is tried again with the new key.
     const app = this.#deps.apps.latest(delivery.app);
-    if (clock.now() >= facts.expiresAtMs) return { kind: "dropped", reason: "expired" };
+    if (clock.now() >= facts.expiresAtMs) return Promise.resolve({ kind: "dropped", reason: "expired" });
     const { pushkin } = app;
     const upstream = pushkin.upstreamOf(message);
     const health = healths.of(app.name, upstream);
     const permission = health.circuit.ask();
     if (permission === "open") {
-      return { kind: "retryable", reason: "circuit-open", retryAfterMs: health.circuit.nextProbeInMs };
+      const retryAfterMs = health.circuit.nextProbeInMs;
+      return Promise.resolve({ kind: "retryable", reason: "circuit-open", retryAfterMs });
     }
     if (turn === "fresh") health.budget.fresh();
     else if (turn === "repeat" && permission === "closed" && !health.budget.tryRepeat()) {
-      return { kind: "retryable", reason: "no-budget" };
+      return Promise.resolve({ kind: "retryable", reason: "no-budget" });
     }
     const startedMs = clock.monotonic();
-    const limit = new AbortController();
-    const cancel = clock.schedule(ATTEMPT_LIMIT_MS, () => limit.abort());
+    const limit = new Canceller();
+    const deadline = this.#limits.add(startedMs + ATTEMPT_LIMIT_MS, () => limit.abort());
     observer.attemptStarted(app.name, pushkin.type);
-    let result: Attempt;
-    try {
-      result = await pushkin.attempt(message, { push: facts, signal: limit.signal });
-    } catch (error) {
-      this.#deps.log.error("a pushkin threw: a fault of the gateway's own", {
+    const ended = ({ outcome, queueMs }: Attempt): Outcome => {
+      deadline.cancel();
+      noteOutcome(health, outcome);
+      observer.attemptEnded({
         app: app.name,
-        ...errorFields(error),
+        pushkin: pushkin.type,
+        upstream,
+        isUsersChoice: pushkin.hasManyUpstreams === true,
+        facts,
+        attempt,
+        outcome,
+        durationMs: clock.monotonic() - startedMs,
+        ...(queueMs === undefined ? {} : { queueMs }),
       });
-      result = { outcome: { kind: "retryable", reason: "internal" } };
-    } finally {
-      cancel();
+      return this.#judge(app, device, attempt, outcome);
+    };
+    const threw = (error: unknown): Outcome => ended(this.#bug(app, error));
+    try {
+      return pushkin.attempt(message, { push: facts, signal: limit }).then(ended, threw);
+    } catch (error) {
+      return Promise.resolve(threw(error));
     }
-    noteOutcome(health, result.outcome);
-    observer.attemptEnded({
-      app: app.name,
-      pushkin: pushkin.type,
-      upstream,
-      isUsersChoice: pushkin.hasManyUpstreams === true,
-      facts,
-      attempt,
-      outcome: result.outcome,
-      durationMs: clock.monotonic() - startedMs,
-      ...(result.queueMs === undefined ? {} : { queueMs: result.queueMs }),
-    });
-    return this.#judge(app, device, attempt, result.outcome);
+  }
+
+  #bug(app: App, error: unknown): Attempt {
+    const fields = { app: app.name, ...errorFields(error) };
+    this.#deps.log.error("a pushkin threw: a fault of the gateway's own", fields);
+    return { outcome: { kind: "retryable", reason: "internal" } };
   }
 
   /** What the guard makes of an outcome, and the alarms that it raises. */

@@ -42,7 +42,7 @@ export class DedupeMemory {
   /** Takes note of a push that has been begun; its result is shared until it is there. */
   begin(key: Digest, run: PushRun): void {
     this.#inFlight.set(key, run);
-    void run.ended.then(() => this.#inFlight.delete(key));
+    run.onEnd(() => this.#inFlight.delete(key));
   }
 
   /** This process has seen it delivered. Asks no store. */

@@ -5,15 +5,17 @@ import { retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
 import type { App } from "./app.ts";
 import { heldRetryMs, type Attempter, type Delivery } from "./attempter.ts";
 import type { DedupeMemory } from "./dedupe.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { Digests } from "./digest.ts";
 import type { LatestBySlot } from "./latest-by-slot.ts";
+import { whenKnown } from "./lookup.ts";
 import type { Observer } from "./observer.ts";
 import { settledOf, type OutboxIntake } from "./outbox-intake.ts";
 import type { Outcome, Rejected, Settled } from "./outcome.ts";
 import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
 import type { PushLimits, Throttled } from "./push-limits.ts";
-import type { RejectionMemory } from "./rejections.ts";
+import type { Memory, RejectionMemory } from "./rejections.ts";
 import type { ServedApps } from "./served-apps.ts";
 
 /** What a door knows about a request beside its pushes. */
@@ -21,8 +23,8 @@ export interface DispatchOptions {
   readonly requestId: string;
   /** When the answer must be ready, on `Clock.monotonic()` (design D6). */
   readonly answerByMs: number;
-  /** Aborts when the caller hung up: the pushes go on, and their results are kept for the repeat. */
-  readonly callerGone: AbortSignal;
+  /** Aborted once the caller has hung up: the pushes go on, and their results are kept for the repeat. */
+  readonly callerGone: { readonly aborted: boolean };
 }
 
 /** What a door needs of the core. */
@@ -58,31 +60,32 @@ interface Addressed {
   readonly key: Digest | undefined;
 }
 
-/** What became of a push, and how often the upstream was asked. */
-interface Answered {
-  readonly settled: Settled;
-  readonly attempts: number;
-}
+/** Is told what became of a push, and how often the upstream was asked. */
+type Tell = (settled: Settled, attempts: number) => void;
+
+/** What is known before the upstream is asked: the push is settled by it, or its device is remembered so. */
+type Known = Settled | Memory;
 
 /** The way of one push (design, 'One push, step by step'), and the sole writer of outcomes. */
 export class CoreDispatcher implements Dispatcher {
   readonly #deps: CoreDispatcherDeps;
   readonly #stopping = new AbortController();
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #underWay = new Set<PushRun>();
   readonly #runDeps: PushRunDeps;
 
   constructor(deps: CoreDispatcherDeps) {
     this.#deps = deps;
-    const { attempter, clock, intake, random } = deps;
+    const { attempter, clock, intake, latest, random } = deps;
     const onBug = (error: unknown): Settled => this.#bug(error);
-    const { latest } = deps;
-    this.#runDeps = { attempter, intake, latest, clock, random, stopping: this.#stopping.signal, onBug };
+    const windows = new Deadlines(clock);
+    const stopping = this.#stopping.signal;
+    this.#runDeps = { attempter, intake, latest, clock, random, windows, stopping, onBug };
   }
 
   async dispatch(pushes: readonly Push[], options: DispatchOptions): Promise<readonly Settled[]> {
     const { clock, dedupe, log } = this.#deps;
     const delivered: Digest[] = [];
-    const settled = await Promise.all(pushes.map((push) => this.#settle(push, options, delivered)));
+    const settled = await this.#settleAll(pushes, options, delivered);
     const repeatExpected = settled.some((each) => each.kind === "retryable") || options.callerGone.aborted;
     if (repeatExpected) await this.#tryStore(() => dedupe.keep(delivered));
     if (clock.monotonic() > options.answerByMs + 1_000) {
@@ -98,11 +101,42 @@ export class CoreDispatcher implements Dispatcher {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
-    await Promise.race([Promise.allSettled(this.#underWay), aborted]);
+    const ends = [...this.#underWay].map((run) => new Promise((resolve) => run.onEnd(resolve)));
+    await Promise.race([Promise.all(ends), aborted]);
   }
 
-  /** One push up to its answer, which may come before its outcome. */
-  async #settle(push: Push, options: DispatchOptions, delivered: Digest[]): Promise<Settled> {
+  #settleAll(
+    pushes: readonly Push[],
+    options: DispatchOptions,
+    delivered: Digest[],
+  ): Promise<readonly Settled[]> {
+    return new Promise((resolve, reject) => {
+      const all = new Array<Settled>(pushes.length);
+      let open = pushes.length;
+      if (open === 0) resolve(all);
+      pushes.forEach((push, i) => {
+        this.#settle(
+          push,
+          options,
+          (settled, key) => {
+            if (settled.kind === "delivered" && key !== undefined) delivered.push(key);
+            all[i] = settled;
+            open -= 1;
+            if (open === 0) resolve(all);
+          },
+          reject,
+        );
+      });
+    });
+  }
+
+  /** One push up to its answer, which may come before its outcome. Tells once; `threw` is for a bug in an observer. */
+  #settle(
+    push: Push,
+    options: DispatchOptions,
+    tell: (settled: Settled, key: Digest | undefined) => void,
+    threw: (error: unknown) => void,
+  ): void {
     const { apps, clock, digests, observer } = this.#deps;
     const startedMs = clock.monotonic();
     observer.deviceReceived(push);
@@ -110,60 +144,85 @@ export class CoreDispatcher implements Dispatcher {
     if (app === undefined) {
       const settled = this.#withoutApp(push);
       observer.settled({ push, device: "", settled, durationMs: 0, attempts: 0 });
-      return settled;
+      return tell(settled, undefined);
     }
     observer.handed(app.name, app.pushkin.type);
     const key =
       push.dedupeOn === undefined ? undefined : digests.push(push.appId, push.pushkey, push.dedupeOn);
-    const addressed: Addressed = { push, app, device: digests.device(app.name, push.pushkey), key };
-    const { settled, attempts } = await this.#answer(addressed, options);
-    if (settled.kind === "delivered" && key !== undefined) delivered.push(key);
-    observer.settled({
-      app: app.name,
-      pushkin: app.pushkin.type,
-      push,
-      device: addressed.device,
-      settled,
-      durationMs: clock.monotonic() - startedMs,
-      attempts,
+    const device = digests.device(app.name, push.pushkey);
+    this.#answer({ push, app, device, key }, options, (settled, attempts) => {
+      try {
+        observer.settled({
+          app: app.name,
+          pushkin: app.pushkin.type,
+          push,
+          device,
+          settled,
+          durationMs: clock.monotonic() - startedMs,
+          attempts,
+        });
+      } catch (error) {
+        return threw(error);
+      }
+      tell(settled, key);
     });
-    return settled;
   }
 
-  /** Known dead? A duplicate? Promised already? Else render and run. Never rejects. */
-  async #answer(addressed: Addressed, options: DispatchOptions): Promise<Answered> {
-    const { dedupe, intake, rejections } = this.#deps;
-    const { app, device, key, push } = addressed;
-    try {
-      const recalled = rejections.recall(app.name, device, push);
-      const memory = recalled instanceof Promise ? await recalled : recalled;
-      if (memory === "dead") return atOnce({ kind: "rejected", reason: "known-dead" });
-      if (key !== undefined) {
-        const known = dedupe.wasDelivered(key);
-        if (known instanceof Promise ? await known : known)
-          return atOnce({ kind: "dropped", reason: "duplicate" });
-        // Looked up without a wait before `begin`, so that two equal pushes cannot both start.
-        if (dedupe.running(key) === undefined) {
-          const held = intake?.holds(key) ?? false;
-          if (held instanceof Promise ? await held : held) return atOnce({ kind: "accepted" });
-        }
-        const earlier = dedupe.running(key);
-        if (earlier !== undefined) {
-          const settled = await earlier.answerBy(options.answerByMs);
-          if (!isVoidFor(push, settled, earlier)) return { settled, attempts: 0 };
-          return await this.#answer(addressed, options);
-        }
+  /** Known dead? A duplicate? Promised already? Else render and run. Tells once, and never throws. */
+  #answer(addressed: Addressed, options: DispatchOptions, tell: Tell): void {
+    const failed = (error: unknown): void => tell(this.#failed(error), 0);
+    const goOn = (known: Known): void => {
+      try {
+        if (typeof known === "string") this.#share(addressed, known, options, tell, failed);
+        else tell(known, 0);
+      } catch (error) {
+        failed(error);
       }
-      const run = this.#begin(addressed, memory === "registered-since", options);
-      if (!(run instanceof PushRun)) return atOnce(await run);
-      const settled = await run.answerBy(options.answerByMs);
-      return { settled, attempts: run.attempts };
+    };
+    try {
+      const known = this.#recall(addressed);
+      if (known instanceof Promise) known.then(goOn, failed);
+      else goOn(known);
     } catch (error) {
-      // Whether it is promised already cannot be looked up: sending it could double it (P15).
-      if (error instanceof StoreError)
-        return atOnce({ kind: "retryable", reason: "store", retryAfterMs: 5_000 });
-      return atOnce(this.#bug(error));
+      failed(error);
     }
+  }
+
+  /** What makes it needless to ask the upstream, or what the device is known for. Waits for a store that may know. */
+  #recall({ app, device, key, push }: Addressed): Known | Promise<Known> {
+    const { dedupe, intake, rejections } = this.#deps;
+    return whenKnown(rejections.recall(app.name, device, push), (memory): Known | Promise<Known> => {
+      if (memory === "dead") return { kind: "rejected", reason: "known-dead" };
+      if (key === undefined) return memory;
+      return whenKnown(dedupe.wasDelivered(key), (wasDelivered): Known | Promise<Known> => {
+        if (wasDelivered) return { kind: "dropped", reason: "duplicate" };
+        if (intake === undefined || dedupe.running(key) !== undefined) return memory;
+        return whenKnown(intake.holds(key), (held) => (held ? { kind: "accepted" } : memory));
+      });
+    });
+  }
+
+  /** Joins an equal push that is under way, or begins. Nothing waits in between, so that two equal ones cannot both begin. */
+  #share(
+    addressed: Addressed,
+    memory: Memory,
+    options: DispatchOptions,
+    tell: Tell,
+    failed: (error: unknown) => void,
+  ): void {
+    const { key, push } = addressed;
+    const earlier = key === undefined ? undefined : this.#deps.dedupe.running(key);
+    if (earlier !== undefined) {
+      earlier.answerBy(options.answerByMs, (settled) => {
+        if (isVoidFor(push, settled, earlier)) this.#answer(addressed, options, tell);
+        else tell(settled, 0);
+      });
+      return;
+    }
+    const run = this.#begin(addressed, memory === "registered-since", options);
+    if (run instanceof PushRun) run.answerBy(options.answerByMs, (settled) => tell(settled, run.attempts));
+    else if (run instanceof Promise) run.then((settled) => tell(settled, 0), failed);
+    else tell(run, 0);
   }
 
   /** Renders, takes a place in the app's bulkhead and starts; or what is to be said instead. */
@@ -200,9 +259,9 @@ export class CoreDispatcher implements Dispatcher {
       this.#remember(addressed, outcome, wasDead, options),
     );
     if (key !== undefined) dedupe.begin(key, run);
-    this.#underWay.add(run.ended);
-    void run.ended.then(() => {
-      this.#underWay.delete(run.ended);
+    this.#underWay.add(run);
+    run.onEnd(() => {
+      this.#underWay.delete(run);
       app.inFlight.leave();
     });
     return run;
@@ -234,28 +293,29 @@ export class CoreDispatcher implements Dispatcher {
     return intake.commit(delivery, { key, attempts: 0, dueInMs: 0, running: false }).then(settledOf);
   }
 
-  async #remember(
-    addressed: Addressed,
+  /** Waits only for a store that has to be told. */
+  #remember(
+    { app, device, key, push }: Addressed,
     outcome: Outcome,
     wasDead: boolean,
     options: DispatchOptions,
-  ): Promise<void> {
+  ): void | Promise<void> {
     const { clock, dedupe, latest, rejections } = this.#deps;
-    const { app, device, key, push } = addressed;
-    if (outcome.kind === "delivered") {
-      if (push.urgency === "badge") {
-        const older = latest.note(app.name, device, "badge", push.receivedAtMs);
-        if (older !== undefined) await this.#tryStore(() => older);
-      }
-      if (wasDead) await this.#tryStore(() => rejections.forget(app.name, device));
-      if (key === undefined) return;
+    if (outcome.kind === "rejected")
+      return this.#tryStore(() => rejections.remember(app.name, device, push, outcome));
+    if (outcome.kind !== "delivered") return;
+    const older =
+      push.urgency === "badge" ? latest.note(app.name, device, "badge", push.receivedAtMs) : undefined;
+    const dropped = older === undefined ? undefined : this.#tryStore(() => older);
+    const forgotten = wasDead ? this.#tryStore(() => rejections.forget(app.name, device)) : undefined;
+    const written = dropped === undefined ? forgotten : dropped.then(() => forgotten);
+    return whenKnown<void, void>(written, () => {
+      if (key === undefined) return undefined;
       dedupe.remember(key);
       // Its caller was told to come back, or has gone without an answer: he will repeat it (matrix-push 5.4).
       const repeatExpected = clock.monotonic() > options.answerByMs || options.callerGone.aborted;
-      if (repeatExpected) await this.#tryStore(() => dedupe.keep([key]));
-    } else if (outcome.kind === "rejected") {
-      await this.#tryStore(() => rejections.remember(app.name, device, push, outcome));
-    }
+      return repeatExpected ? this.#tryStore(() => dedupe.keep([key])) : undefined;
+    });
   }
 
   /** Nobody is configured for it: rejected, unless somebody was until lately (D8, C05). */
@@ -279,6 +339,12 @@ export class CoreDispatcher implements Dispatcher {
     }
   }
 
+  #failed(error: unknown): Settled {
+    // Whether it is promised already cannot be looked up: sending it could double it (P15).
+    if (error instanceof StoreError) return { kind: "retryable", reason: "store", retryAfterMs: 5_000 };
+    return this.#bug(error);
+  }
+
   #bug(error: unknown): Settled {
     this.#deps.log.error("a push failed by a fault of the gateway's own", errorFields(error));
     return { kind: "retryable", reason: "internal" };
@@ -290,8 +356,4 @@ function isVoidFor(push: Push, settled: Settled, { delivery }: PushRun): boolean
   const { pushkeyTsMs } = push;
   if (settled.kind !== "rejected" || pushkeyTsMs === undefined) return false;
   return pushkeyTsMs > (delivery.facts.pushkeyTsMs ?? 0);
-}
-
-function atOnce(settled: Settled): Answered {
-  return { settled, attempts: 0 };
 }

@@ -13,6 +13,11 @@ export async function orUnknown<T>(lookup: Promise<T>, unknown: T): Promise<T> {
   }
 }
 
+/** Goes on with a value: at once where it is there, which is nearly always. */
+export function whenKnown<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
 /** The store could not do it, which a door answers; anything else that is thrown is a bug. */
 export function isStoreFailure(error: unknown): boolean {
   return error instanceof StoreError;

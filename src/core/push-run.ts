@@ -1,8 +1,10 @@
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../store/store.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { LatestBySlot } from "./latest-by-slot.ts";
 import { runAttempts } from "./attempts.ts";
 import type { Attempter, Delivery } from "./attempter.ts";
+import { whenKnown } from "./lookup.ts";
 import { finalState, settledOf, type Commitment, type OutboxIntake } from "./outbox-intake.ts";
 import type { Outcome, Settled } from "./outcome.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -17,6 +19,8 @@ export interface PushRunDeps {
   readonly latest: LatestBySlot;
   readonly clock: Clock;
   readonly random: () => number;
+  /** The ends of the answer windows. */
+  readonly windows: Deadlines;
   readonly stopping: AbortSignal;
   /** What is said when a bug of ours ended a run. */
   readonly onBug: (error: unknown) => Settled;
@@ -32,11 +36,12 @@ export class PushRun {
   readonly key: Digest | undefined;
   /** Tries so far. */
   attempts = 0;
-  /** What came of it: an outcome, or a promise; after the attempts have ended. Never rejects. */
-  readonly ended: Promise<Settled>;
   readonly #deps: PushRunDeps;
+  readonly #remember: (outcome: Outcome) => void | Promise<void>;
   #commitment: Promise<Commitment> | undefined;
-  #hasEnded = false;
+  #hasOutcome = false;
+  #result: Settled | undefined;
+  readonly #waiting: ((settled: Settled) => void)[] = [];
 
   /**
    * @param key what makes it a duplicate, if anything
@@ -47,43 +52,59 @@ export class PushRun {
     delivery: Delivery,
     key: Digest | undefined,
     answerByMs: number,
-    remember: (outcome: Outcome) => Promise<void>,
+    remember: (outcome: Outcome) => void | Promise<void>,
   ) {
     this.#deps = deps;
     this.delivery = delivery;
     this.key = key;
-    this.ended = this.#run(answerByMs, remember).catch(deps.onBug);
-  }
-
-  /** The result, or what is said when the window ends before there is one. */
-  async answerBy(deadlineMs: number): Promise<Settled> {
-    const { clock } = this.#deps;
-    let cancel = (): void => {};
-    const windowEnd = new Promise<"open">((resolve) => {
-      cancel = clock.schedule(Math.max(0, deadlineMs - clock.monotonic()), () => resolve("open"));
-    });
-    const first = await Promise.race([this.ended, windowEnd]);
-    cancel();
-    return first === "open" ? this.#promiseWhileRunning() : first;
-  }
-
-  async #run(answerByMs: number, remember: (outcome: Outcome) => Promise<void>): Promise<Settled> {
-    const { attempter, clock, random, stopping } = this.#deps;
-    const outcome = await runAttempts({
+    this.#remember = remember;
+    const { attempter, clock, random, stopping } = deps;
+    runAttempts({
       attempter,
-      delivery: this.delivery,
+      delivery,
       answerByMs,
       stopping,
       onAttempt: (attempt) => (this.attempts = attempt),
       isSuperseded: () => this.#isSuperseded(),
       clock,
       random,
+    })
+      .then((outcome) => this.#conclude(outcome))
+      .then(
+        (settled) => this.#end(settled),
+        (error: unknown) => this.#end(deps.onBug(error)),
+      );
+  }
+
+  /** Tells what came of it, an outcome or a promise, after the attempts have ended; in the order of asking. */
+  onEnd(tell: (settled: Settled) => void): void {
+    if (this.#result === undefined) this.#waiting.push(tell);
+    else tell(this.#result);
+  }
+
+  /** Tells the result, or what is said when the window ends before there is one. Once. */
+  answerBy(deadlineMs: number, tell: (settled: Settled) => void): void {
+    const { onBug, windows } = this.#deps;
+    const window = windows.add(deadlineMs, () => {
+      this.#promiseWhileRunning().then(tell, (error: unknown) => tell(onBug(error)));
     });
-    this.#hasEnded = true;
-    await remember(outcome);
-    if (this.#commitment !== undefined) return this.#concludeLate(outcome, await this.#commitment);
-    if (outcome.kind !== "retryable") return outcome;
-    return this.#promise(outcome);
+    this.onEnd((settled) => {
+      if (window.cancel()) tell(settled);
+    });
+  }
+
+  #end(settled: Settled): void {
+    this.#result = settled;
+    for (const tell of this.#waiting) tell(settled);
+  }
+
+  #conclude(outcome: Outcome): Settled | Promise<Settled> {
+    this.#hasOutcome = true;
+    return whenKnown(this.#remember(outcome), () => {
+      if (this.#commitment !== undefined)
+        return this.#commitment.then((commitment) => this.#concludeLate(outcome, commitment));
+      return outcome.kind === "retryable" ? this.#promise(outcome) : outcome;
+    });
   }
 
   #isSuperseded(): boolean {
@@ -110,7 +131,7 @@ export class PushRun {
   /** However many requests wait, one entry. */
   async #promiseWhileRunning(): Promise<Settled> {
     const { intake } = this.#deps;
-    if (this.#hasEnded) return this.ended;
+    if (this.#hasOutcome) return new Promise((resolve) => this.onEnd(resolve));
     if (intake === undefined) return { kind: "retryable", reason: "answer-window" };
     if (this.#commitment === undefined && this.#isSuperseded()) return superseded;
     this.#commitment ??= intake.commit(this.delivery, {

@@ -1,4 +1,5 @@
 import type { Static, TObject } from "@sinclair/typebox";
+import type { Cancellation } from "../cancellation.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Diagnosis } from "./diagnosis.ts";
@@ -22,7 +23,7 @@ export interface Message {
 export interface AttemptContext {
   readonly push: PushFacts;
   /** Aborts the attempt; what it would have answered is then unknown. */
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 /** An attempt's outcome and what metrics want to know about it. */

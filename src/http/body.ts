@@ -23,17 +23,19 @@ const byteOrderMark = "\ufeff";
  * The body's text, read to its end and never beyond the limit. `undefined` when the connection ended first, or was
  * answered by the server in the meantime. A body that is certain to be refused is not read.
  */
-export async function readText(
+export function readText(
   req: IncomingMessage,
   res: ServerResponse,
   maxBytes: number,
-): Promise<string | HttpError | undefined> {
+): HttpError | Promise<string | HttpError | undefined> {
   const { headers } = req;
   if (isEncoded(headers)) return new HttpError("encoded-body");
   if (Number(headers["content-length"]) > maxBytes) return new HttpError("body-too-large");
   if (headers.expect !== undefined && headers.expect.toLowerCase() === "100-continue") res.writeContinue();
-  const bytes = await collect(req, res, maxBytes);
-  if (bytes === undefined || bytes instanceof HttpError) return bytes;
+  return collect(req, res, maxBytes);
+}
+
+function decode(bytes: Buffer): string | HttpError {
   if (!isUtf8(bytes)) return new HttpError("not-json");
   const text = bytes.toString("utf8");
   return text.startsWith(byteOrderMark) ? text.slice(1) : text;
@@ -50,30 +52,29 @@ function collect(
   req: IncomingMessage,
   res: ServerResponse,
   maxBytes: number,
-): Promise<Buffer | HttpError | undefined> {
+): Promise<string | HttpError | undefined> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] = [];
     let size = 0;
-    const settle = (result: Buffer | HttpError | undefined): void => {
-      req.off("data", take);
-      req.off("end", end);
-      res.off("close", gone);
-      resolve(result);
-    };
     const take = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > maxBytes) {
-        req.pause();
-        settle(new HttpError("body-too-large"));
+      if (size <= maxBytes) {
+        chunks.push(chunk);
         return;
       }
-      chunks.push(chunk);
+      chunks = [];
+      req.pause();
+      req.off("data", take);
+      resolve(new HttpError("body-too-large"));
     };
-    const end = (): void => settle(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, size));
-    const gone = (): void => settle(undefined);
+    const gone = (): void => resolve(undefined);
     if (res.destroyed || res.closed) return gone();
+    // Whatever comes after the first of these resolves nothing any more.
     req.on("data", take);
-    req.once("end", end);
+    req.once("end", () => {
+      const [first] = chunks;
+      resolve(decode(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, size)));
+    });
     // The response's: a request that the server has answered before its end is never closed.
     res.once("close", gone);
     // An aborted request fails as well as closes; unheard, the failure would end the process.
@@ -87,13 +88,29 @@ function collect(
  * @param keys how many keys are not too many, where a door's requests are longer than usual
  */
 export function parseJson(text: string, maxDepth: number, keys = maxKeys): JsonValue | HttpError {
-  const problem = checkShape(text, maxDepth, keys);
+  const problem = isHarmless(text, maxDepth, keys) ? undefined : checkShape(text, maxDepth, keys);
   if (problem !== undefined) return problem;
   try {
     return JSON.parse(text) as JsonValue;
   } catch {
     return new HttpError("not-json");
   }
+}
+
+/** A key takes four characters at least, the comma before it among them. */
+const leastKeyCharacters = 4;
+
+/** The usual text is too short for too many keys and has too few brackets to be too deep: a few searches tell. */
+function isHarmless(text: string, maxDepth: number, maxKeys: number): boolean {
+  if (text.length >= maxKeys * leastKeyCharacters) return false;
+  let brackets = 0;
+  for (const bracket of ["{", "["]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      brackets += 1;
+      if (brackets > maxDepth) return false;
+    }
+  }
+  return true;
 }
 
 /** One pass over the text: the depth and the number of keys, exact for valid JSON, harmless for anything else. */

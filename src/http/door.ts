@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IRouter } from "express";
 import type { Clock } from "../clock.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import type { Dispatcher } from "../core/dispatcher.ts";
+import { whenKnown } from "../core/lookup.ts";
 import type { Settled } from "../core/outcome.ts";
 import type { Push, Urgency } from "../core/push.ts";
 import type { JsonValue } from "../json.ts";
@@ -126,33 +128,36 @@ function mountRoute<P extends Parsed>(
   const wrongMethod = refuse(
     new HttpError("wrong-method", { allow: onGet === undefined ? "POST" : "GET, HEAD, POST" }),
   );
-  const handle = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+  const routeDeps: RouteDeps = { ...deps, lastResorts: new Deadlines(clock) };
+  const handle = (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     if (req.method !== "POST") {
       const reads = onGet !== undefined && (req.method === "GET" || req.method === "HEAD");
       sendAnswer(req, res, reads ? onGet : wrongMethod, clock);
-      return;
+      return Promise.resolve();
     }
     const startedMs = clock.monotonic();
-    let result: Served = { dispatched: false };
     observer.inFlight(name, 1);
-    try {
-      result = await serve(name, route, deps, { req, res, startedMs });
-    } catch (error) {
-      logBug(deps.log, error, requestIdOf(res));
-      result = { dispatched: true, answer: refuse(new HttpError("internal")) };
-    } finally {
+    const ended = ({ answer, dispatched }: Served): void => {
       observer.inFlight(name, -1);
-    }
-    if (result.answer !== undefined) sendAnswer(req, res, result.answer, clock);
-    const status = result.answer?.status ?? (res.headersSent ? res.statusCode : undefined);
-    if (status === undefined) return;
-    const durationMs = clock.monotonic() - startedMs;
-    const requestId = requestIdOf(res);
-    const { dispatched } = result;
-    observer.answered({ door: name, requestId, trace: traceHeaders(req), status, dispatched, durationMs });
+      if (answer !== undefined) sendAnswer(req, res, answer, clock);
+      const status = answer?.status ?? (res.headersSent ? res.statusCode : undefined);
+      if (status === undefined) return;
+      const durationMs = clock.monotonic() - startedMs;
+      const requestId = requestIdOf(res);
+      observer.answered({ door: name, requestId, trace: traceHeaders(req), status, dispatched, durationMs });
+    };
+    return serve(name, route, routeDeps, { req, res, startedMs }).then(ended, (error: unknown) => {
+      logBug(deps.log, error, requestIdOf(res));
+      ended({ dispatched: true, answer: refuse(new HttpError("internal")) });
+    });
   };
   router.all(path, handle);
   deps.lane?.add(path, handle);
+}
+
+/** What a route's requests are served with. */
+interface RouteDeps extends MountDeps {
+  readonly lastResorts: Deadlines;
 }
 
 /** How a request to a door ended; no answer when the caller left, or the server answered, before the body was in. */
@@ -164,7 +169,7 @@ interface Served {
 async function serve<P extends Parsed>(
   name: string,
   route: PushRoute<P>,
-  deps: MountDeps,
+  deps: RouteDeps,
   { req, res, startedMs }: BegunRequest,
 ): Promise<Served> {
   const refusal = route.keys?.refusal(req) ?? checkContentType(route, req);
@@ -175,10 +180,15 @@ async function serve<P extends Parsed>(
   if (text === undefined) return { dispatched: false };
   if (text instanceof HttpError) return refused(route, deps, res, text);
   const endedMs = deps.clock.monotonic();
-  const work = (scope?: string): Promise<Concluded | HttpError> =>
-    conclude(name, route, deps, { req, res, startedMs, text, endedMs, scope });
   if (key === undefined || deps.idempotency === undefined) {
-    const concluded = await work();
+    const concluded = await conclude(name, route, deps, {
+      req,
+      res,
+      startedMs,
+      text,
+      endedMs,
+      scope: undefined,
+    });
     return concluded instanceof HttpError
       ? refused(route, deps, res, concluded)
       : { dispatched: true, answer: concluded.answer };
@@ -187,6 +197,8 @@ async function serve<P extends Parsed>(
   // No header can hold a line end, so no key is taken for an address.
   const shown = givenKey(req) ?? "";
   const credential = shown === "" ? `\n${deps.sourceOf(req)}` : shown;
+  const work = async (scope: string): Promise<Concluded | HttpError> =>
+    conclude(name, route, deps, { req, res, startedMs, text, endedMs, scope });
   const answer = await deps.idempotency.run({ credential, path: route.path, key, body: text }, work);
   return answer instanceof HttpError ? refused(route, deps, res, answer) : { dispatched: true, answer };
 }
@@ -207,46 +219,57 @@ interface ReadRequest extends BegunRequest {
   readonly scope: string | undefined;
 }
 
-async function conclude<P extends Parsed>(
+function conclude<P extends Parsed>(
   name: string,
   route: PushRoute<P>,
-  deps: DoorDeps,
-  { req, res, startedMs, text, endedMs, scope }: ReadRequest,
-): Promise<Concluded | HttpError> {
+  deps: RouteDeps,
+  request: ReadRequest,
+): Concluded | HttpError | Promise<Concluded | HttpError> {
   const { clock, limits, lifetimesMs } = deps;
+  const { scope, text } = request;
   const body = route.body === "form" ? parseForm(text) : parseJson(text, limits.maxDepth, route.maxKeys);
   if (body instanceof HttpError) return body;
-  const parsed = await route.parse(body, {
+  const parsed = route.parse(body, {
     limits,
     lifetimesMs,
     receivedAtMs: clock.now(),
     needsCleaning: hasEscapes(text) || route.body === "form",
     ...(scope === undefined ? {} : { repeatScope: scope }),
   });
-  if (parsed instanceof HttpError) return parsed;
+  return whenKnown(parsed, (one) =>
+    one instanceof HttpError ? one : dispatch(name, route, deps, request, one),
+  );
+}
+
+function dispatch<P extends Parsed>(
+  name: string,
+  route: PushRoute<P>,
+  deps: RouteDeps,
+  { req, res, startedMs, endedMs }: ReadRequest,
+  parsed: P,
+): Concluded | Promise<Concluded> {
   deps.observer.notificationReceived({
     door: name,
     requestId: requestIdOf(res),
     trace: traceHeaders(req),
-    elapsedMs: clock.monotonic() - startedMs,
+    elapsedMs: deps.clock.monotonic() - startedMs,
     pushes: parsed.pushes,
   });
   if (parsed.pushes.length === 0) return { answer: route.answer(parsed, []), isFinal: true };
-  const settled = await withLastResort(
-    deps,
-    deps.dispatcher.dispatch(parsed.pushes, {
-      requestId: requestIdOf(res),
-      answerByMs: endedMs + Math.min(deps.answerWithinMs, longestWaitMs),
-      callerGone: whenCallerLeaves(res),
-    }),
-  );
-  if (settled !== undefined) {
-    const isFinal = settled.every((each) => each.kind !== "retryable");
-    return { answer: route.answer(parsed, settled), isFinal };
-  }
-  deps.log.error("the core did not settle a request in time", { request_id: requestIdOf(res) });
-  const { refuse = errorAnswer } = route;
-  return { answer: refuse(new HttpError("try-again")), isFinal: false };
+  const settling = deps.dispatcher.dispatch(parsed.pushes, {
+    requestId: requestIdOf(res),
+    answerByMs: endedMs + Math.min(deps.answerWithinMs, longestWaitMs),
+    callerGone: whenCallerLeaves(res),
+  });
+  return orLastResort(deps.lastResorts, endedMs + lastResortMs, settling).then((settled) => {
+    if (settled !== undefined) {
+      const isFinal = settled.every((each) => each.kind !== "retryable");
+      return { answer: route.answer(parsed, settled), isFinal };
+    }
+    deps.log.error("the core did not settle a request in time", { request_id: requestIdOf(res) });
+    const { refuse = errorAnswer } = route;
+    return { answer: refuse(new HttpError("try-again")), isFinal: false };
+  });
 }
 
 /** What a request's headers say of a trace that it belongs to. */
@@ -281,20 +304,29 @@ function refused(
   return { dispatched: false, answer: refuse(error) };
 }
 
-/** Aborts when the connection closes while the answer is still awaited; nothing else hears of it (matrix-push 5.6). */
-function whenCallerLeaves(res: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  if (res.destroyed || res.closed) gone.abort();
+/** Aborted when the connection closes while the answer is still awaited; nothing else hears of it (matrix-push 5.6). */
+function whenCallerLeaves(res: ServerResponse): { readonly aborted: boolean } {
+  const caller = { aborted: res.destroyed || res.closed };
   res.once("close", () => {
-    if (!res.writableEnded) gone.abort();
+    if (!res.writableEnded) caller.aborted = true;
   });
-  return gone.signal;
+  return caller;
 }
 
-function withLastResort<T>(deps: DoorDeps, work: Promise<T>): Promise<T | undefined> {
+/** What the work comes to, or undefined when that is not there in time. */
+function orLastResort<T>(deadlines: Deadlines, atMs: number, work: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const cancel = deps.clock.schedule(lastResortMs, () => resolve(undefined));
-    work.then(resolve, reject).finally(cancel);
+    const deadline = deadlines.add(atMs, () => resolve(undefined));
+    work.then(
+      (result) => {
+        deadline.cancel();
+        resolve(result);
+      },
+      (error: unknown) => {
+        deadline.cancel();
+        reject(error instanceof Error ? error : new Error("the core failed"));
+      },
+    );
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Cancellation } from "../cancellation.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { createConnector } from "./connect.ts";
@@ -111,7 +112,7 @@ export class Http2Pool<State> implements RequestHome<State> {
    * certainly not processed is sent again by itself, a few times; everything else is for the caller to decide.
    * Rejects only for a bug: headers that HTTP/2 cannot carry, or a `headers` function that throws.
    */
-  request(request: Http2Request<State>, signal: AbortSignal): Promise<Http2Result<State>> {
+  request(request: Http2Request<State>, signal: Cancellation): Promise<Http2Result<State>> {
     return new Promise((resolve, reject) => {
       const nowMs = this.#clock.monotonic();
       const deadlineMs = nowMs + this.#requestTimeoutMs;

@@ -1,3 +1,4 @@
+import type { Cancellation } from "../cancellation.ts";
 import type { Exchange, ExchangeEnd, ExchangeSink } from "./exchange.ts";
 import type { Http2Request, Http2Result, SessionHandle, UnsentReason } from "./http2-api.ts";
 import type { Http2Session } from "./http2-session.ts";
@@ -28,7 +29,7 @@ export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequ
   lastSession: Http2Session | undefined;
   readonly #home: RequestHome<State>;
   readonly #request: Http2Request<State>;
-  readonly #signal: AbortSignal;
+  readonly #signal: Cancellation;
   readonly #startedMs: number;
   readonly #resolve: (result: Http2Result<State>) => void;
   readonly #reject: (error: unknown) => void;
@@ -43,7 +44,7 @@ export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequ
   constructor(
     home: RequestHome<State>,
     request: Http2Request<State>,
-    signal: AbortSignal,
+    signal: Cancellation,
     startedMs: number,
     deadlineMs: number,
     resolve: (result: Http2Result<State>) => void,

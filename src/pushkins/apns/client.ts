@@ -1,3 +1,4 @@
+import type { Cancellation } from "../../cancellation.ts";
 import type { Clock } from "../../clock.ts";
 import type { PushkinDeps } from "../../core/pushkin.ts";
 import { isJsonObject } from "../../json.ts";
@@ -54,9 +55,14 @@ export class ApnsClient {
   }
 
   /** Sends one push. Never rejects; ends within 10 s. */
-  async send(request: ApnsRequest, signal: AbortSignal): Promise<ApnsResult> {
+  send(request: ApnsRequest, signal: Cancellation): Promise<ApnsResult> {
     const { token } = this.#credentials;
-    if (token !== undefined && !token.isFresh) await token.refresh();
+    if (token === undefined || token.isFresh) return this.#send(request, signal);
+    return token.refresh().then(() => this.#send(request, signal));
+  }
+
+  #send(request: ApnsRequest, signal: Cancellation): Promise<ApnsResult> {
+    const { token } = this.#credentials;
     const { headers } = request;
     const sent: Http2Request<ApnsConnection> = {
       path: `/3/device/${request.deviceToken}`,
@@ -64,9 +70,10 @@ export class ApnsClient {
         token === undefined ? headers : { ...headers, authorization: `bearer ${token.adopt(connection)}` },
       body: request.body,
     };
-    const result = await this.#pool.request(sent, signal);
-    if (result.kind !== "response") return result;
-    return { kind: "answer", answer: this.#read(result), session: result.session, queueMs: result.queueMs };
+    return this.#pool.request(sent, signal).then((result) => {
+      if (result.kind !== "response") return result;
+      return { kind: "answer", answer: this.#read(result), session: result.session, queueMs: result.queueMs };
+    });
   }
 
   /** Requests that wait for a connection or a free stream. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { signalOf } from "../../cancellation.ts";
 import { assertNever, type Dropped, type Rejected } from "../../core/outcome.ts";
 import {
   definePushkin,
@@ -74,6 +75,7 @@ class ApnsPushkin implements Pushkin {
   readonly #config: ApnsOptions;
   readonly #credentials: ApnsCredentials;
   readonly #deps: PushkinDeps;
+  readonly #hosts: Readonly<Record<Environment, string>>;
   readonly #clients = new Map<Environment, ApnsClient>();
   /** Some push was taken with these credentials: a later refusal of the token is the connection's fault. */
   #proven = false;
@@ -84,6 +86,8 @@ class ApnsPushkin implements Pushkin {
     this.#config = config;
     this.#credentials = credentials;
     this.#deps = deps;
+    const hostOf = (environment: Environment): string => new URL(apnsOrigin(config, environment)).host;
+    this.#hosts = { production: hostOf("production"), sandbox: hostOf("sandbox") };
     if (credentials.expiresAtMs !== undefined) this.certificateExpiresAtMs = credentials.expiresAtMs;
     if (config.push_type === "voip" || credentials.apnsTopic.endsWith(VOIP_TOPIC)) this.takesCalls = true;
     this.fingerprint = [
@@ -172,23 +176,36 @@ class ApnsPushkin implements Pushkin {
   }
 
   upstreamOf(message: Message): string {
-    return new URL(apnsOrigin(this.#config, (message as ApnsMessage).environment)).host;
+    return this.#hosts[(message as ApnsMessage).environment];
   }
 
-  async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
-    if (this.#closed) return { outcome: { kind: "retryable", reason: "shutting-down" } };
-    const { clock } = this.#deps;
-    const startedMs = clock.monotonic();
+  attempt(message: Message, context: AttemptContext): Promise<Attempt> {
+    if (this.#closed) return Promise.resolve({ outcome: { kind: "retryable", reason: "shutting-down" } });
+    const startedMs = this.#deps.clock.monotonic();
     const apnsMessage = message as ApnsMessage;
-    const first = await this.#send(apnsMessage, message.body, context);
+    return this.#send(apnsMessage, message.body, context).then((first) =>
+      first.verdict?.reaction === "done"
+        ? this.#finish(first)
+        : this.#repeat(first, apnsMessage, context, startedMs),
+    );
+  }
+
+  /** The immediate repeat, where the answer asks for one; else the answer is the outcome. */
+  async #repeat(
+    first: Sent,
+    message: ApnsMessage,
+    context: AttemptContext,
+    startedMs: number,
+  ): Promise<Attempt> {
+    const { clock } = this.#deps;
     const repeat = await this.#prepareRepeat(first, message.body, context);
     if (repeat === undefined) return this.#finish(first);
     const limit = new AbortController();
     const leftMs = startedMs + ATTEMPT_LIMIT_MS - clock.monotonic();
     const cancel = clock.schedule(leftMs, () => limit.abort());
-    const signal = AbortSignal.any([context.signal, limit.signal]);
+    const signal = AbortSignal.any([signalOf(context.signal), limit.signal]);
     try {
-      const second = await this.#send(apnsMessage, repeat, { ...context, signal });
+      const second = await this.#send(message, repeat, { ...context, signal });
       // The key worked once and does not any more: later pushes need not find that out on a new connection each.
       if (second.verdict?.reaction === "repeat-if-proven") this.#proven = false;
       return this.#finish(second);
@@ -217,15 +234,16 @@ class ApnsPushkin implements Pushkin {
     await Promise.all([...this.#clients.values()].map((client) => client.close(signal)));
   }
 
-  async #send(message: ApnsMessage, body: string, context: AttemptContext): Promise<Sent> {
-    const result = await this.#client(message.environment).send(
-      { deviceToken: message.to, headers: this.#headers(message, context), body },
-      context.signal,
-    );
-    if (result.kind !== "answer") return { result };
-    const verdict = apnsVerdict(result.answer, context.push.pushkeyTsMs);
-    if (verdict.outcome.kind === "delivered") this.#proven = true;
-    return { result, verdict };
+  #send(message: ApnsMessage, body: string, context: AttemptContext): Promise<Sent> {
+    const request = { deviceToken: message.to, headers: this.#headers(message, context), body };
+    return this.#client(message.environment)
+      .send(request, context.signal)
+      .then((result) => {
+        if (result.kind !== "answer") return { result };
+        const verdict = apnsVerdict(result.answer, context.push.pushkeyTsMs);
+        if (verdict.outcome.kind === "delivered") this.#proven = true;
+        return { result, verdict };
+      });
   }
 
   /** Does what the answer asks for; the body of an immediate repeat, or undefined when the answer is the outcome. */

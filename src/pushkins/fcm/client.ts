@@ -1,3 +1,4 @@
+import type { Cancellation } from "../../cancellation.ts";
 import type { Clock } from "../../clock.ts";
 import type { PushkinDeps } from "../../core/pushkin.ts";
 import type { CachedToken } from "../../upstream/cached-token.ts";
@@ -53,10 +54,13 @@ export class FcmClient {
   }
 
   /** Sends one message; ends within 10 s, the wait for an access token included. */
-  async send(body: string, signal: AbortSignal): Promise<FcmResult> {
-    if (signal.aborted) return { kind: "unsent", reason: "aborted", queueMs: 0 };
+  send(body: string, signal: Cancellation): Promise<FcmResult> {
+    if (signal.aborted) return Promise.resolve({ kind: "unsent", reason: "aborted", queueMs: 0 });
     const got = this.#accessToken.get();
-    if (typeof got === "string") return this.#post(body, got, signal);
+    return typeof got === "string" ? this.#post(body, got, signal) : this.#sendLater(body, got, signal);
+  }
+
+  async #sendLater(body: string, got: Promise<string>, signal: Cancellation): Promise<FcmResult> {
     const startedMs = this.#clock.monotonic();
     const limit = new AbortController();
     const abort = (): void => limit.abort();
@@ -73,27 +77,26 @@ export class FcmClient {
     }
   }
 
-  async #post(body: string, accessToken: string, signal: AbortSignal): Promise<FcmResult> {
-    const result = await this.#pool.request(
-      {
-        path: this.#path,
-        headers: () => ({ authorization: `Bearer ${accessToken}`, "content-type": "application/json" }),
-        body,
-      },
-      signal,
-    );
-    if (result.kind !== "response") return result;
-    const after = retryAfterMs(result.headers["retry-after"], this.#clock.now());
-    return {
-      kind: "answer",
-      answer: {
-        status: result.status,
-        body: result.body,
-        ...(after === undefined ? {} : { retryAfterMs: after }),
-      },
-      accessToken,
-      queueMs: result.queueMs,
+  #post(body: string, accessToken: string, signal: Cancellation): Promise<FcmResult> {
+    const request = {
+      path: this.#path,
+      headers: () => ({ authorization: `Bearer ${accessToken}`, "content-type": "application/json" }),
+      body,
     };
+    return this.#pool.request(request, signal).then((result) => {
+      if (result.kind !== "response") return result;
+      const after = retryAfterMs(result.headers["retry-after"], this.#clock.now());
+      return {
+        kind: "answer",
+        answer: {
+          status: result.status,
+          body: result.body,
+          ...(after === undefined ? {} : { retryAfterMs: after }),
+        },
+        accessToken,
+        queueMs: result.queueMs,
+      };
+    });
   }
 
   /** Requests that wait for a connection or a free stream. */

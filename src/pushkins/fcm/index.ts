@@ -104,11 +104,13 @@ class FcmPushkin implements Pushkin {
     return this.#host;
   }
 
-  async attempt(message: Message, context: AttemptContext): Promise<Attempt> {
-    const first = await this.#send(message, context);
-    if (!("answer" in first) || first.verdict.reaction === "done") return finish(first);
-    const renewable = this.#credentials.accessToken.invalidate(first.accessToken);
-    return finish(renewable && !context.signal.aborted ? await this.#send(message, context) : first);
+  attempt(message: Message, context: AttemptContext): Promise<Attempt> {
+    return this.#send(message, context).then((first) => {
+      if (!("answer" in first) || first.verdict.reaction === "done") return finish(first);
+      const renewable = this.#credentials.accessToken.invalidate(first.accessToken);
+      if (!renewable || context.signal.aborted) return finish(first);
+      return this.#send(message, context).then(finish);
+    });
   }
 
   waiting(): number {
@@ -123,17 +125,19 @@ class FcmPushkin implements Pushkin {
     return this.#client.close(signal);
   }
 
-  async #send(message: Message, { push, signal }: AttemptContext): Promise<Sent> {
+  #send(message: Message, { push, signal }: AttemptContext): Promise<Sent> {
     const remainingSeconds = Math.floor((push.expiresAtMs - this.#deps.clock.now()) / 1_000);
-    let result: FcmResult;
-    try {
-      result = await this.#client.send(withTtl(message.body, remainingSeconds, this.#ttlSeconds), signal);
-    } catch (error) {
-      if (error instanceof TokenError) return { outcome: withoutAccessToken(error) };
-      throw error;
-    }
-    if (result.kind !== "answer") return { outcome: outcomeWithoutAnswer(result), queueMs: result.queueMs };
-    return { ...result, verdict: fcmVerdict(result.answer) };
+    const body = withTtl(message.body, remainingSeconds, this.#ttlSeconds);
+    return this.#client.send(body, signal).then(
+      (result): Sent =>
+        result.kind === "answer"
+          ? { ...result, verdict: fcmVerdict(result.answer) }
+          : { outcome: outcomeWithoutAnswer(result), queueMs: result.queueMs },
+      (error: unknown): Sent => {
+        if (error instanceof TokenError) return { outcome: withoutAccessToken(error) };
+        throw error;
+      },
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { signalOf } from "../../cancellation.ts";
 import type { AttemptContext, Attempt } from "../../core/pushkin.ts";
 import type { ServiceClient, ServiceResult } from "./client.ts";
 import { encrypt } from "./encrypt.ts";
@@ -21,8 +22,9 @@ export interface Outgoing {
 export async function sendMessage(
   client: ServiceClient,
   outgoing: Outgoing,
-  { signal }: AttemptContext,
+  context: AttemptContext,
 ): Promise<Attempt> {
+  const signal = signalOf(context.signal);
   const first = await client.send(requestOf(outgoing), signal);
   const changed = signal.aborted ? undefined : afterAnswer(first, outgoing);
   const last = changed === undefined ? first : await client.send(requestOf(changed), signal);
