@@ -43,6 +43,13 @@ export function holdAlarm(reason: HoldReason, answer: UpstreamAnswer | undefined
       };
 }
 
+/** Rejections that are held back although no upstream was asked. */
+export const malformedAlarm: Alarm = {
+  alarm: "rejections-held-malformed",
+  message:
+    "too many pushkeys in a row are none that a device of this app can have: nothing is rejected until a push succeeds again; check the app's type, and how its tokens are written",
+};
+
 /** Pushes for an app that was configured until lately (C05). */
 export const retiredAppAlarm: Alarm = {
   alarm: "app-removed",

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { errorFields, type Log } from "../log.ts";
 import { StoreError, type Digest } from "../store/store.ts";
-import { retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
+import { malformedAlarm, retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
 import type { App } from "./app.ts";
 import { heldRetryMs, type Attempter, type Delivery } from "./attempter.ts";
 import type { DedupeMemory } from "./dedupe.ts";
@@ -234,7 +234,8 @@ export class CoreDispatcher implements Dispatcher {
     const { dedupe, observer } = this.#deps;
     const { app, device, key, push } = addressed;
     const rendered = app.pushkin.render(push);
-    if (!("body" in rendered)) return rendered;
+    if (!("body" in rendered))
+      return rendered.kind === "rejected" ? this.#malformed(app, device, rendered) : rendered;
     const { id, pushkeyTsMs, priority, urgency, receivedAtMs, expiresAtMs } = push;
     const delivery: Delivery = {
       app,
@@ -265,6 +266,13 @@ export class CoreDispatcher implements Dispatcher {
       app.inFlight.leave();
     });
     return run;
+  }
+
+  /** Rejected unasked, unless there are so many that the app's own settings must be wrong (P4, D8). */
+  #malformed(app: App, device: Digest, rejected: Rejected): Settled {
+    if (!app.guard.judgeMalformed(device)) return rejected;
+    this.#alarm(app.name, malformedAlarm);
+    return { kind: "retryable", reason: "held", retryAfterMs: heldRetryMs(1) };
   }
 
   /**

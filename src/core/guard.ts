@@ -26,7 +26,7 @@ interface Judged {
  * Holds back one app's rejections while they may be our own fault: a wrong topic, key or environment makes every
  * token look dead, and each rejection deletes a user's pusher for good. Two states, both kept in the store so that
  * a restart releases no wave: *unproven* (no send has succeeded with these credentials, topic and environment) and
- * *tripped* (too many dead among the lately judged). A success ends both. What is counted are devices, not attempts.
+ * *tripped* (too many dead among the lately judged, or too many malformed in a row). A success ends both. What is counted are devices, not attempts.
  */
 export class Guard {
   readonly #app: string;
@@ -39,6 +39,8 @@ export class Guard {
   #dead = 0;
   /** Distinct devices found dead since the last success. */
   readonly #deadRun = new Set<Digest>();
+  /** Distinct devices since the last success whose pushkeys this gateway itself finds malformed. */
+  readonly #malformedRun = new Set<Digest>();
   #proven: boolean;
   #tripped: boolean;
 
@@ -63,8 +65,7 @@ export class Guard {
     this.#store = options.store;
     this.#onStoreError = options.onStoreError;
     this.#proven = options.known?.succeededWith === options.fingerprint;
-    // New credentials, topic or environment end what the old ones had tripped: they have to prove themselves anyway.
-    this.#tripped = this.#proven && options.known?.guardTrippedAtMs !== undefined;
+    this.#tripped = options.known?.guardTrippedAtMs !== undefined;
   }
 
   /** Why rejections are held back now; undefined when they are believed. */
@@ -98,6 +99,7 @@ export class Guard {
     }
     if (this.#policy === undefined) return;
     this.#deadRun.clear();
+    this.#malformedRun.clear();
     this.#note(device, false);
   }
 
@@ -117,22 +119,44 @@ export class Guard {
     // While it holds there is nothing to count up: a stranger's made-up tokens must not fill the memory.
     if (this.holding === undefined) this.#deadRun.add(device);
     if (this.holding === undefined && this.#tooMany(this.#policy)) {
-      this.#tripped = justTripped = true;
-      this.#deadRun.clear();
-      this.#write({ guardTrippedAtMs: this.#clock.now() });
+      justTripped = true;
+      this.#trip();
     }
     return { held: this.holding, justTripped };
   }
 
   /**
-   * Over the share; or a run of dead devices with no success between, two fifths of the minimum long: after hours of
-   * success the share alone would believe hundreds before it moved (C04 allows 50).
+   * A pushkey that no device of the app's type can have. The sender's mistake as a rule, and believed; but a run of
+   * them with no success between is ours: the app has another app's type, or its tokens are written in another way.
+   * No upstream is asked, so settings that are right but have not been proved yet are no reason to hold.
+   *
+   * @returns whether the rejection is held back
+   */
+  judgeMalformed(device: Digest): boolean {
+    if (this.#policy === undefined) return false;
+    if (!this.#tripped) {
+      this.#malformedRun.add(device);
+      if (this.#malformedRun.size >= longestRun(this.#policy)) this.#trip();
+    }
+    return this.#tripped;
+  }
+
+  #trip(): void {
+    this.#tripped = true;
+    this.#deadRun.clear();
+    this.#malformedRun.clear();
+    this.#write({ guardTrippedAtMs: this.#clock.now() });
+  }
+
+  /**
+   * Over the share; or a run of dead devices with no success between: after hours of success the share alone would
+   * believe hundreds before it moved (C04 allows 50).
    */
   #tooMany(policy: GuardPolicy): boolean {
     this.#forgetOld(policy.windowMs);
     const total = this.#judged.size;
     if (total >= policy.minimum && this.#dead > policy.share * total) return true;
-    return this.#deadRun.size >= Math.max(2, Math.ceil(policy.minimum * 0.4));
+    return this.#deadRun.size >= longestRun(policy);
   }
 
   #note(device: Digest, dead: boolean): void {
@@ -158,4 +182,9 @@ export class Guard {
   #write(change: Parameters<KnownApps["update"]>[1]): void {
     this.#store.update(this.#app, change).catch(this.#onStoreError);
   }
+}
+
+/** How many devices in a row are too many: two fifths of the minimum. */
+function longestRun({ minimum }: GuardPolicy): number {
+  return Math.max(2, Math.ceil(minimum * 0.4));
 }

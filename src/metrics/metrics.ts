@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { holdAlarm, retiredAppAlarm } from "../core/alarms.ts";
+import { holdAlarm, malformedAlarm, retiredAppAlarm } from "../core/alarms.ts";
 import type { Observer } from "../core/observer.ts";
 import type { Settled } from "../core/outcome.ts";
 import { pushLimits } from "../core/push-limits.ts";
@@ -45,6 +45,7 @@ export interface Metrics {
 const holdAlarms: ReadonlySet<string> = new Set([
   holdAlarm("never-succeeded", undefined).alarm,
   holdAlarm("mass-rejection", undefined).alarm,
+  malformedAlarm.alarm,
   retiredAppAlarm.alarm,
 ]);
 

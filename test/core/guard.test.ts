@@ -120,6 +120,32 @@ describe("Guard", () => {
     for (let i = 0; i < 15; i += 1) expect(held(guard, `dead${i}`)).toBe(false);
   });
 
+  it("believes malformed pushkeys, proven or not, until there are too many in a row", async () => {
+    for (const known of [undefined, { succeededWith: "key-1" }]) {
+      const { guard, store } = setUp(known);
+      const verdicts = Array.from({ length: 100 }, (_, i) => guard.judgeMalformed(`malformed${i}`));
+      expect(verdicts.indexOf(true)).toBe(19);
+      expect(verdicts.slice(19)).not.toContain(false);
+      expect((await store.knownApps.all())[0]?.guardTrippedAtMs).toBeGreaterThan(0);
+      guard.succeeded("alive");
+      expect(guard.judgeMalformed("malformed1")).toBe(false);
+      expect((await store.knownApps.all())[0]?.guardTrippedAtMs).toBeUndefined();
+    }
+  });
+
+  it("counts a malformed pushkey once, and anew after each success", () => {
+    const { guard } = setUp({ succeededWith: "key-1" });
+    for (let i = 0; i < 200; i += 1) {
+      expect(guard.judgeMalformed("one-broken-client")).toBe(false);
+      expect(guard.judgeMalformed(`malformed${i}`)).toBe(false);
+      if (i % 10 === 9) guard.succeeded("alive");
+    }
+  });
+
+  it("holds malformed pushkeys on over a restart, also of an app that has never succeeded", () => {
+    expect(setUp({ guardTrippedAtMs: 1 }).guard.judgeMalformed("malformed")).toBe(true);
+  });
+
   it("believes everything when it is off", () => {
     const clock = createFakeClock();
     const guard = new Guard({
@@ -132,5 +158,6 @@ describe("Guard", () => {
       onStoreError: () => {},
     });
     for (let i = 0; i < 200; i += 1) expect(held(guard, `dead${i}`)).toBe(false);
+    for (let i = 0; i < 200; i += 1) expect(guard.judgeMalformed(`malformed${i}`)).toBe(false);
   });
 });

@@ -308,6 +308,40 @@ describe("wrong settings from the first push on", () => {
     }
   });
 
+  it.each([
+    ["an iOS app's type", IOS, {}, (i: number) => `fXk2Qw9eTsu:APA91b${i}`],
+    [
+      "another way of writing tokens",
+      IOS,
+      { token_encoding: "hex" },
+      (i: number) => iosPushkey(`ab${i + 100}`),
+    ],
+  ])(
+    "%s for devices of another kind: few are rejected, and a success ends it",
+    async (_what, appId, ios, pushkey) => {
+      const gateway = await startGateway({ config: { store: memory }, ios });
+      try {
+        let rejected = 0;
+        for (let i = 0; i < 100; i += 1) {
+          const { status, body } = await gateway.notify(message([{ app_id: appId, pushkey: pushkey(i) }]));
+          if (status === 200) rejected += (body as { rejected: string[] }).rejected.length;
+          else expect(status).toBe(502);
+        }
+        expect(rejected).toBeLessThan(20);
+        expect(gateway.asked()).toBe(0);
+        const alarm = `signalbox_alarms_total{app="${appId}",alarm="rejections-held-malformed"}`;
+        expect(await gateway.metric(alarm)).toBe(100 - rejected);
+        expect((await gateway.notify(message([{ app_id: appId, pushkey: "ab".repeat(32) }]))).status).toBe(
+          200,
+        );
+        const { body } = await gateway.notify(message([{ app_id: appId, pushkey: "no token!" }]));
+        expect(body).toEqual({ rejected: ["no token!"] });
+      } finally {
+        await gateway.stop();
+      }
+    },
+  );
+
   it("case 68: all tokens bad after success: fewer than 50 are rejected, and a success ends it", async () => {
     const gateway = await startGateway({ config: { store: memory } });
     try {
