@@ -73,7 +73,14 @@ describe("a good request", () => {
     await eventually(() => listener.heard.accesses.length === 1);
     expect(listener.heard.notifications).toEqual(["matrix"]);
     expect(listener.heard.answers).toEqual([
-      { door: "matrix", status: 200, dispatched: true, durationMs: expect.any(Number) },
+      {
+        door: "matrix",
+        requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        trace: {},
+        status: 200,
+        dispatched: true,
+        durationMs: expect.any(Number),
+      },
     ]);
     expect(listener.heard.accesses).toEqual([
       {
