@@ -19,8 +19,18 @@ export function cleanJson(value: JsonValue): JsonValue {
   if (typeof value === "string") return cleanText(value);
   if (typeof value !== "object" || value === null) return value;
   if (isJsonObject(value)) return cleanObject(value);
-  const cleaned = value.map(cleanJson);
-  return cleaned.every((item, i) => item === value[i]) ? value : cleaned;
+  return cleanList(value);
+}
+
+/** Copies only when something is unclean: very many lists in a list must cost little (H08). */
+function cleanList(list: readonly JsonValue[]): readonly JsonValue[] {
+  let cleaned: JsonValue[] | undefined;
+  for (let i = 0; i < list.length; i += 1) {
+    const item = list[i] ?? null;
+    const clean = cleanJson(item);
+    if (clean !== item) (cleaned ??= [...list])[i] = clean;
+  }
+  return cleaned ?? list;
 }
 
 /** `cleanJson` for an object. */

@@ -28,6 +28,12 @@ describe("cleanJson", () => {
     expect(value.dirty).toEqual(["\0"]);
   });
 
+  it("keeps the places of a list", () => {
+    const value = ["a", "\0b", null, ["\0"], false];
+    expect(cleanJson(value)).toEqual(["a", "b", null, [""], false]);
+    expect(value[1]).toBe("\0b");
+  });
+
   it("lets the last of two keys win that clean to the same", () => {
     expect(cleanJson({ "a\0": 1, a: 2 })).toEqual({ a: 2 });
   });

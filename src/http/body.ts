@@ -16,6 +16,8 @@ export interface BodyLimits {
  * key rather than by the byte, and no request may hold the event loop for long (reliability H08).
  */
 const maxKeys = 20_000;
+/** The same for what stands in lists: a Matrix event of 64 KiB cannot have more than 33,000 items. */
+const itemsPerKey = 3;
 
 const byteOrderMark = "\ufeff";
 
@@ -83,7 +85,7 @@ function collect(
 }
 
 /**
- * The text as JSON; what is too deep or has too many keys is refused before it is parsed.
+ * The text as JSON; what is too deep or has too many keys or items is refused before it is parsed.
  *
  * @param keys how many keys are not too many, where a door's requests are longer than usual
  */
@@ -100,7 +102,7 @@ export function parseJson(text: string, maxDepth: number, keys = maxKeys): JsonV
 /** A key takes four characters at least, the comma before it among them. */
 const leastKeyCharacters = 4;
 
-/** The usual text is too short for too many keys and has too few brackets to be too deep: a few searches tell. */
+/** The usual text is too short for too many keys or items, and has too few brackets to be too deep: a few searches tell. */
 function isHarmless(text: string, maxDepth: number, maxKeys: number): boolean {
   if (text.length >= maxKeys * leastKeyCharacters) return false;
   let brackets = 0;
@@ -113,10 +115,11 @@ function isHarmless(text: string, maxDepth: number, maxKeys: number): boolean {
   return true;
 }
 
-/** One pass over the text: the depth and the number of keys, exact for valid JSON, harmless for anything else. */
+/** One pass over the text: the depth and the numbers of keys and of commas, exact for valid JSON, harmless for anything else. */
 function checkShape(text: string, maxDepth: number, maxKeys: number): HttpError | undefined {
   let depth = 0;
   let keys = 0;
+  let commas = 0;
   for (let i = 0; i < text.length; i += 1) {
     switch (text.charCodeAt(i)) {
       case 0x22: // "
@@ -135,6 +138,10 @@ function checkShape(text: string, maxDepth: number, maxKeys: number): HttpError 
       case 0x3a: // :
         keys += 1;
         if (keys > maxKeys) return new HttpError("too-many-keys");
+        break;
+      case 0x2c: // ,
+        commas += 1;
+        if (commas > maxKeys * itemsPerKey) return new HttpError("too-many-items");
         break;
     }
   }

@@ -13,6 +13,7 @@ const table = {
   "not-a-list": { status: 400, errcode: "M_BAD_JSON", sentence: "The body must be a JSON list or object." },
   "too-deep": { status: 400, errcode: "M_BAD_JSON", sentence: "The JSON is nested too deeply." },
   "too-many-keys": { status: 400, errcode: "M_BAD_JSON", sentence: "The JSON has too many keys." },
+  "too-many-items": { status: 400, errcode: "M_TOO_LARGE", sentence: "The JSON has too many items." },
   "no-notification": {
     status: 400,
     errcode: "M_BAD_JSON",

@@ -33,4 +33,10 @@ describe("parseJson", () => {
     expect(codeOf(object(20_000))).toBeUndefined();
     expect(codeOf(object(20_001))).toBe("too-many-keys");
   });
+
+  it("counts what stands in lists, not commas in strings", () => {
+    const list = (items: number): string => `[${'",,,",'.repeat(items - 1)}0]`;
+    expect(codeOf(list(60_001))).toBeUndefined();
+    expect(codeOf(list(60_002))).toBe("too-many-items");
+  });
 });

@@ -426,8 +426,18 @@ describe("hostile bodies hold the event loop for less than 50 ms (H08)", () => {
       200,
     ],
     [
-      "empty strings",
+      "170,000 empty strings",
       `{"notification":{"type":"t","content":{"list":[${'"",'.repeat(170_000)}""]},"devices":[${device}]}}`,
+      400,
+    ],
+    [
+      "59,000 empty strings",
+      `{"notification":{"type":"t","content":{"list":[${'"",'.repeat(59_000)}""]},"devices":[${device}]}}`,
+      200,
+    ],
+    [
+      "59,000 lists of a pusher, beside a text to clean",
+      `{"notification":{"event_id":"\\u0000$e","devices":[{"app_id":"a","pushkey":"p","data":{"list":[${"[],".repeat(59_000)}0]}}]}}`,
       200,
     ],
     ["lists in lists", "[".repeat(260_000) + "]".repeat(260_000), 400],
