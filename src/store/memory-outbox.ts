@@ -263,5 +263,10 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
       abandoned.forEach(giveBack);
       return abandoned.length;
     },
+    async endLeases(owner) {
+      check();
+      const now = clock.monotonic();
+      for (const { held } of rows.values()) if (held?.owner === owner) held.until = now;
+    },
   };
 }

@@ -198,6 +198,11 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
     counts: () => asking(() => runCounts(pool)),
     // Another replica's lease ends by its time alone; what has run out is found by whoever claims.
     releaseAbandoned: () => asking(() => runRelease(pool)),
+    endLeases: (owner) =>
+      asking(async () => {
+        const sql = "UPDATE signalbox_outbox SET lease_until = now() WHERE owner = $1";
+        await pool.run("cannot end the leases of a thread", sql, [owner]);
+      }),
   };
 }
 

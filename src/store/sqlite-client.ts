@@ -1,6 +1,13 @@
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker, type MessagePort } from "node:worker_threads";
 import type { Clock } from "../clock.ts";
-import type { Answer, Failure, FromWriter, ToWriter, WriterData } from "./sqlite-messages.ts";
+import type {
+  AbandonedThrough,
+  Answer,
+  Failure,
+  FromWriter,
+  ToWriter,
+  WriterData,
+} from "./sqlite-messages.ts";
 import type { ArgsOf, OperationName, Request, ResultOf } from "./sqlite-operations.ts";
 import { StoreError } from "./store.ts";
 
@@ -17,7 +24,7 @@ export interface ClientOptions {
   readonly onHealth: (trouble: StoreError | undefined) => void;
 }
 
-/** The main thread's end of the writer thread. */
+/** One thread's end of the writer thread. */
 export interface Client {
   readonly installationKey: Uint8Array;
   /**
@@ -33,6 +40,30 @@ export interface Client {
   readonly closed: boolean;
   /** Everything asked before is done first. */
   close(): Promise<void>;
+}
+
+/** The end of the thread that started the writer. */
+export interface Starter extends Client {
+  /** A place for another thread, to be handed over to it with its port transferred. */
+  seat(): ClientSeat;
+}
+
+/** What another thread needs to ask the writer too. */
+export interface ClientSeat {
+  readonly port: MessagePort;
+  readonly abandonedThrough: AbandonedThrough;
+  readonly installationKey: Uint8Array;
+}
+
+/** What a client needs of the thread at the other end, however it is reached. */
+interface Link {
+  post(message: ToWriter): void;
+  onMessage(hear: (message: FromWriter) => void): void;
+  /** The other end is gone, or what it says cannot be read. */
+  onEnd(hear: (error: unknown) => void): void;
+  /** Resolves when nothing comes from the other end any more. */
+  readonly ended: Promise<void>;
+  cut(): void;
 }
 
 interface Pending {
@@ -52,7 +83,7 @@ const errorOf = ({ code, message }: Failure): StoreError => new StoreError(code,
 export async function startWriter(
   data: Omit<WriterData, "abandonedThrough">,
   options: ClientOptions,
-): Promise<Client> {
+): Promise<Starter> {
   // Beside this file is its sibling in the same form: TypeScript in a checkout, JavaScript in what is shipped.
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
   const abandonedThrough = new SharedArrayBuffer(8);
@@ -79,14 +110,54 @@ export async function startWriter(
     worker.once("message", (message: FromWriter) => {
       if (message.kind === "ready") {
         cancel();
-        resolve(
-          connect(worker, exited, new BigInt64Array(abandonedThrough), message.installationKey, options),
-        );
+        const { installationKey } = message;
+        const client = connect(workerLink(worker, exited), abandonedThrough, installationKey, options);
+        resolve(Object.assign(client, { seat: () => seatAt(worker, installationKey) }));
       } else if (message.kind === "refused") {
         refusal = errorOf(message.failure);
       }
     });
   });
+}
+
+/** Asks from another thread than the one that started the writer. */
+export function takeSeat(seat: ClientSeat, options: ClientOptions): Client {
+  return connect(portLink(seat.port), seat.abandonedThrough, seat.installationKey, options);
+}
+
+function seatAt(worker: Worker, installationKey: Uint8Array): ClientSeat {
+  const { port1, port2 } = new MessageChannel();
+  const abandonedThrough = new SharedArrayBuffer(8);
+  worker.postMessage({ kind: "seat", port: port2, abandonedThrough } satisfies ToWriter, [port2]);
+  return { port: port1, abandonedThrough, installationKey };
+}
+
+function workerLink(worker: Worker, ended: Promise<void>): Link {
+  return {
+    post: (message) => worker.postMessage(message),
+    onMessage: (hear) => void worker.on("message", hear),
+    onEnd(hear) {
+      worker.on("messageerror", hear);
+      worker.on("error", hear);
+      worker.once("exit", () => hear(undefined));
+    },
+    ended,
+    cut: () => void worker.terminate(),
+  };
+}
+
+function portLink(port: MessagePort): Link {
+  const ended = new Promise<void>((resolve) => port.once("close", resolve));
+  return {
+    post: (message) => port.postMessage(message),
+    onMessage: (hear) => void port.on("message", hear),
+    onEnd(hear) {
+      port.on("messageerror", hear);
+      port.once("close", () => hear(undefined));
+    },
+    ended,
+    cut: () => port.close(),
+  };
 }
 
 function death(error: unknown): StoreError {
@@ -95,12 +166,12 @@ function death(error: unknown): StoreError {
 }
 
 function connect(
-  worker: Worker,
-  exited: Promise<void>,
-  abandonedThrough: BigInt64Array,
+  link: Link,
+  abandoned: AbandonedThrough,
   installationKey: Uint8Array,
   { clock, deadlineMs, maxWaiting, onFailure, onHealth }: ClientOptions,
 ): Client {
+  const abandonedThrough = new BigInt64Array(abandoned);
   /** In the order of their ids, thus of their deadlines. */
   const pending = new Map<number, Pending>();
   /** Calls that have failed by their deadline, and whose result somebody wants nevertheless. */
@@ -122,12 +193,10 @@ function connect(
     onHealth(now);
   };
 
-  const send = (message: ToWriter): void => worker.postMessage(message);
-
   const flush = (): void => {
     const requests = outgoing;
     outgoing = [];
-    if (over === undefined && requests.length > 0) send({ kind: "requests", requests });
+    if (over === undefined && requests.length > 0) link.post({ kind: "requests", requests });
   };
 
   const watch = (): void => {
@@ -182,7 +251,7 @@ function connect(
     onFailure(error);
   };
 
-  worker.on("message", (message: FromWriter) => {
+  link.onMessage((message) => {
     if (message.kind === "answers") {
       silent = undefined;
       message.answers.forEach(settle);
@@ -191,17 +260,15 @@ function connect(
     }
     tellHealth();
   });
-  worker.on("messageerror", (error) => fail(death(error)));
-  worker.on("error", (error) => fail(death(error)));
-  worker.once("exit", () => fail(death(undefined)));
+  link.onEnd((error) => fail(death(error)));
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     flush();
-    send({ kind: "close" });
+    link.post({ kind: "close" });
     over ??= new StoreError("closed", "the store is closed");
-    const cancel = clock.schedule(closeWithinMs, () => void worker.terminate());
-    await exited;
+    const cancel = clock.schedule(closeWithinMs, () => link.cut());
+    await link.ended;
     cancel();
     end(over);
   };

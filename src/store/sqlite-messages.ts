@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import type { Request } from "./sqlite-operations.ts";
 import type { StoreError } from "./store.ts";
 
@@ -20,17 +21,24 @@ export interface WriterData {
   readonly dedupeFilter: SharedArrayBuffer;
   /** Written by the writer alone, which may empty it while nothing waits. */
   readonly outboxFilter: SharedArrayBuffer;
-  /**
-   * One 64-bit integer: nobody waits any more for requests up to this id, and the writer leaves them undone. All have
-   * the same deadline and ids only grow, so one number says it.
-   */
-  readonly abandonedThrough: SharedArrayBuffer;
+  readonly abandonedThrough: AbandonedThrough;
 }
+
+/**
+ * One 64-bit integer: nobody waits any more for a client's requests up to this id, and the writer leaves them undone.
+ * All have the same deadline and ids only grow, so one number says it.
+ */
+export type AbandonedThrough = SharedArrayBuffer;
 
 /** To the writer. */
 export type ToWriter =
   | { readonly kind: "requests"; readonly requests: readonly Request[] }
-  /** Finish what was sent before, close the database, end. */
+  /** From the thread that started it alone: another thread asks by this port from now on. */
+  | { readonly kind: "seat"; readonly port: MessagePort; readonly abandonedThrough: AbandonedThrough }
+  /**
+   * Finish what was sent before and close the port. From the thread that started the writer: finish what everybody
+   * has sent, close the database, end.
+   */
   | { readonly kind: "close" };
 
 /** The answer to one request. `value` is the operation's result. */

@@ -195,6 +195,10 @@ export const outboxOperations = {
     changes.write();
     return rows.length;
   }),
+
+  outboxEndLeases: write((db, args: { owner: string }): void => {
+    db.run("UPDATE outbox SET lease_until_ms = 0 WHERE owner = ?", args.owner);
+  }),
 };
 
 /** Ends an entry that was given back when its slot has a newer one by now: it must not be sent after that (P8). */

@@ -2,16 +2,27 @@ import type { Clock } from "../clock.ts";
 import { createBloom } from "./bloom.ts";
 import { checkDigests, notADigest } from "./digest.ts";
 import type { Client } from "./sqlite-client.ts";
-import { createSteadyClock } from "./steady-clock.ts";
+import { createSteadyClock, type SteadyClock } from "./steady-clock.ts";
 import type { ClaimedEntry, Outbox } from "./store.ts";
+
+/** What the asking side of the outbox is made of. */
+export interface OutboxParts {
+  readonly clock: Clock;
+  /** Which keys may wait, as the writer knows. */
+  readonly filter: SharedArrayBuffer;
+  /** The store's clock; every thread that asks must have the same. Absent = one that starts now. */
+  readonly steady?: SteadyClock;
+}
 
 /**
  * Promised pushes in the file. The store's clock is read here, on the asking side: due times and expiry by one that
  * follows the wall clock with care, leases by one that never does, so that no jump hands a push out twice.
  */
-export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBuffer): Outbox {
+export function sqliteOutbox(
+  client: Client,
+  { clock, filter: memory, steady = createSteadyClock(clock) }: OutboxParts,
+): Outbox {
   const filter = createBloom(memory);
-  const steady = createSteadyClock(clock);
   const times = (): { readonly nowMs: number; readonly leaseNowMs: number } => ({
     nowMs: steady.now(),
     leaseNowMs: steady.unadjusted(),
@@ -70,5 +81,6 @@ export function sqliteOutbox(client: Client, clock: Clock, memory: SharedArrayBu
     oldestReceivedAtMs: () => client.ask("outboxOldest", {}),
     counts: () => client.ask("outboxCounts", {}),
     releaseAbandoned: (owner) => client.ask("outboxReleaseAbandoned", { owner }),
+    endLeases: (owner) => client.ask("outboxEndLeases", { owner }),
   };
 }

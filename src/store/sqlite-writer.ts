@@ -1,4 +1,4 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { systemClock } from "../clock.ts";
 import { createBloom } from "./bloom.ts";
 import type { Bloom } from "./bloom.ts";
@@ -24,41 +24,69 @@ const data = workerData as WriterData;
 const port = parentPort;
 if (port === null) throw new Error("sqlite-writer.ts is started as a worker thread");
 
-const post = (message: FromWriter): void => port.postMessage(message);
+/** A thread that asks: the one that started the writer, and those that it has seated. */
+interface Asker {
+  readonly port: MessagePort;
+  readonly abandonedThrough: BigInt64Array;
+  /** Its thread has ended: nobody waits for its requests. */
+  gone: boolean;
+}
+
+/** Requests that arrived together, from one thread. */
+interface Asked {
+  readonly asker: Asker;
+  readonly request: Request;
+}
+
 const failureOf = ({ code, message }: StoreError): Failure => ({ code, message });
-const abandonedThrough = new BigInt64Array(data.abandonedThrough);
+const askers = new Set<Asker>();
+const starter: Asker = { port, abandonedThrough: new BigInt64Array(data.abandonedThrough), gone: false };
+const post = (message: FromWriter, to: Asker = starter): void => to.port.postMessage(message);
 
 const outboxFilter = createBloom(data.outboxFilter);
 let keysInFilter = 0;
 
-let waiting: Request[] = [];
+let waiting: Asked[] = [];
 let turnIsDue = false;
 let closing = false;
 /** What writing failed with last; undefined while it works. */
 let trouble: StoreError | undefined;
 
+const healthMessage = (): FromWriter => ({
+  kind: "health",
+  ...(trouble === undefined ? {} : { failure: failureOf(trouble) }),
+});
+
 function setTrouble(now: StoreError | undefined): void {
   if (now?.code === trouble?.code && now?.message === trouble?.message) return;
   trouble = now;
-  post({ kind: "health", ...(now === undefined ? {} : { failure: failureOf(now) }) });
+  for (const asker of askers) post(healthMessage(), asker);
 }
 
-function answer(requests: readonly Request[], done: readonly Done<unknown>[]): void {
-  const answers = requests.map(({ id }, i): Answer => {
+/** One message to each of those who asked. */
+function answer(asked: readonly Asked[], done: readonly Done<unknown>[]): void {
+  const answers = new Map<Asker, Answer[]>();
+  for (const [i, { asker, request }] of asked.entries()) {
+    const { id } = request;
     const result = done[i];
-    if (result !== undefined && "value" in result) return { id, value: result.value };
-    return { id, failure: failureOf(result?.error ?? toStoreError(undefined, "no result")) };
-  });
-  if (answers.length > 0) post({ kind: "answers", answers });
+    const one: Answer =
+      result !== undefined && "value" in result
+        ? { id, value: result.value }
+        : { id, failure: failureOf(result?.error ?? toStoreError(undefined, "no result")) };
+    const others = answers.get(asker);
+    if (others === undefined) answers.set(asker, [one]);
+    else others.push(one);
+  }
+  for (const [asker, own] of answers) post({ kind: "answers", answers: own }, asker);
 }
 
 const work =
-  (request: Request) =>
+  ({ request }: Asked) =>
   (connection: Connection): unknown =>
     run(connection, request.name, request.args);
 
 /** Before the commit, so that whoever has the answer finds the key, or the device that has a slot. */
-function addKeys({ name, args }: Request): void {
+function addKeys({ request: { name, args } }: Asked): void {
   if (name !== "outboxPut") return;
   for (const { device, key, slot } of args.entries) {
     for (const digest of [key, slot === undefined ? undefined : device]) {
@@ -82,22 +110,21 @@ function turn(database: Database): void {
   turnIsDue = false;
   const batch = waiting;
   waiting = [];
-  const abandoned = Number(Atomics.load(abandonedThrough, 0));
-  const [unwanted, wanted] = [
-    batch.filter(({ id }) => id <= abandoned),
-    batch.filter(({ id }) => id > abandoned),
-  ];
+  const isAbandoned = ({ asker, request }: Asked): boolean =>
+    asker.gone || request.id <= Number(Atomics.load(asker.abandonedThrough, 0));
+  const [unwanted, wanted]: [Asked[], Asked[]] = [[], []];
+  for (const each of batch) (isAbandoned(each) ? unwanted : wanted).push(each);
   const undone = { error: new StoreError("unavailable", "left undone: nobody waits for it any more") };
   answer(
     unwanted,
     unwanted.map(() => undone),
   );
-  const reading = wanted.filter((request) => !writes(request));
+  const reading = wanted.filter(({ request }) => !writes(request));
   answer(
     reading,
-    reading.map((request) => database.read(work(request))),
+    reading.map((each) => database.read(work(each))),
   );
-  const writing = wanted.filter(writes);
+  const writing = wanted.filter(({ request }) => writes(request));
   if (writing.length === 0) return;
   writing.forEach(addKeys);
   const done = database.commit(writing.map(work));
@@ -137,22 +164,43 @@ function serve(database: Database, unlock: () => void): void {
     if (turnIsDue) turn(database);
     database.close();
     unlock();
-    port?.close();
+    for (const asker of askers) asker.port.close();
   };
-  port?.on("message", (message: ToWriter) => {
-    if (closing) return;
-    if (message.kind === "close") {
-      closing = true;
-      finish();
-      return;
-    }
-    for (const request of message.requests) waiting.push(request);
+  const ask = (asker: Asker, requests: readonly Request[]): void => {
+    for (const request of requests) waiting.push({ asker, request });
     if (turnIsDue) return;
     turnIsDue = true;
     // Not at once: everything else that has arrived by then goes into the same commit.
     setImmediate(() => {
       if (turnIsDue) turn(database);
     });
+  };
+  const seat = (theirs: MessagePort, abandonedThrough: SharedArrayBuffer): void => {
+    const asker: Asker = { port: theirs, abandonedThrough: new BigInt64Array(abandonedThrough), gone: false };
+    askers.add(asker);
+    // Its thread has ended; what it asked for last was answered to nobody.
+    theirs.on("close", () => {
+      asker.gone = true;
+      askers.delete(asker);
+    });
+    theirs.on("message", (message: ToWriter) => {
+      if (closing) return;
+      if (message.kind === "requests") ask(asker, message.requests);
+      if (message.kind !== "close") return;
+      if (turnIsDue) turn(database);
+      theirs.close();
+    });
+    if (trouble !== undefined) post(healthMessage(), asker);
+  };
+  askers.add(starter);
+  port?.on("message", (message: ToWriter) => {
+    if (closing) return;
+    if (message.kind === "requests") ask(starter, message.requests);
+    else if (message.kind === "seat") seat(message.port, message.abandonedThrough);
+    else {
+      closing = true;
+      finish();
+    }
   });
 }
 

@@ -3,10 +3,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import { bloomMemory, createBloom } from "./bloom.ts";
 import { checkDigests, notADigest } from "./digest.ts";
-import { startWriter } from "./sqlite-client.ts";
-import type { Client } from "./sqlite-client.ts";
+import { startWriter, takeSeat } from "./sqlite-client.ts";
+import type { Client, ClientOptions, ClientSeat } from "./sqlite-client.ts";
 import { sqliteDevices } from "./sqlite-devices.ts";
 import { sqliteOutbox } from "./sqlite-outbox.ts";
+import { createSteadyClock } from "./steady-clock.ts";
+import type { SteadyClock, SteadyReading } from "./steady-clock.ts";
 import { StoreError } from "./store.ts";
 import type { Dedupe, KnownApps, Rejections, Store } from "./store.ts";
 
@@ -25,40 +27,88 @@ export interface SqliteOptions {
 /** Rows deleted in one commit when pruning. */
 const pruneRows = 1000;
 
+/** A store that other threads of this process can share. */
+export interface SqliteStore extends Store {
+  /** What one other thread needs for `takeSqliteSeat`; its `port` is to be transferred. */
+  seat(): SqliteSeat;
+}
+
+/** A place at the store's writer thread. */
+export interface SqliteSeat extends ClientSeat, Filters {
+  /** The store's clock and when it was read, by the process's own time: all threads count leases alike. */
+  readonly steady: SteadyReading;
+  readonly readAtMs: number;
+}
+
+/** What surely is not in the file; the same memory for every thread. */
+interface Filters {
+  readonly rejectionFilter: SharedArrayBuffer;
+  readonly dedupeFilter: SharedArrayBuffer;
+  readonly outboxFilter: SharedArrayBuffer;
+}
+
 /**
  * The store in one file. Bloom filters answer "surely unknown" without asking the thread, which is the answer on
  * nearly every push.
  * @throws StoreError (as a rejection) with the reason why the file cannot be the store
  */
-export async function openSqliteStore(file: string, options: SqliteOptions): Promise<Store> {
-  const rejectionFilter = bloomMemory();
-  const dedupeFilter = bloomMemory();
-  const outboxFilter = bloomMemory();
+export async function openSqliteStore(file: string, options: SqliteOptions): Promise<SqliteStore> {
+  const filters: Filters = {
+    rejectionFilter: bloomMemory(),
+    dedupeFilter: bloomMemory(),
+    outboxFilter: bloomMemory(),
+  };
   const client = await startWriter(
     {
       file: locate(file),
       busyTimeoutMs: options.busyTimeoutMs ?? 750,
       maxWalBytes: options.maxWalBytes ?? 64 * 2 ** 20,
       ...(options.maxPages === undefined ? {} : { maxPages: options.maxPages }),
-      rejectionFilter,
-      dedupeFilter,
-      outboxFilter,
+      ...filters,
     },
-    {
-      clock: options.clock,
-      deadlineMs: options.deadlineMs ?? 2000,
-      maxWaiting: options.maxWaiting ?? 10_000,
-      onFailure: options.onFailure,
-      onHealth: options.onHealth,
-    },
+    clientOptions(options),
   );
+  const steady = createSteadyClock(options.clock);
+  return {
+    ...storeOver(client, filters, options.clock, steady),
+    seat: () => ({
+      ...client.seat(),
+      ...filters,
+      steady: { nowMs: steady.now(), unadjustedMs: steady.unadjusted() },
+      readAtMs: processTimeMs(),
+    }),
+  };
+}
+
+/** The same store, from a thread that was given the seat. Closing it leaves the store open for the others. */
+export function takeSqliteSeat(seat: SqliteSeat, options: SqliteOptions): Store {
+  const client = takeSeat(seat, clientOptions(options));
+  const passedMs = processTimeMs() - seat.readAtMs;
+  const steady = createSteadyClock(options.clock, {
+    nowMs: seat.steady.nowMs + passedMs,
+    unadjustedMs: seat.steady.unadjustedMs + passedMs,
+  });
+  return storeOver(client, seat, options.clock, steady);
+}
+
+/** Monotonic, and the same in every thread, which `performance.now()` is not. */
+function processTimeMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+function clientOptions({ clock, deadlineMs, maxWaiting, onFailure, onHealth }: SqliteOptions): ClientOptions {
+  return { clock, deadlineMs: deadlineMs ?? 2000, maxWaiting: maxWaiting ?? 10_000, onFailure, onHealth };
+}
+
+function storeOver(client: Client, filters: Filters, clock: Clock, steady: SteadyClock): Store {
+  const { rejectionFilter, dedupeFilter, outboxFilter } = filters;
   return {
     durable: true,
     installationKey: client.installationKey,
     rejections: sqliteRejections(client, rejectionFilter),
     dedupe: sqliteDedupe(client, dedupeFilter),
     knownApps: sqliteKnownApps(client),
-    outbox: sqliteOutbox(client, options.clock, outboxFilter),
+    outbox: sqliteOutbox(client, { clock, filter: outboxFilter, steady }),
     devices: sqliteDevices(client),
     async prune(nowMs) {
       for (let total = 0; ;) {

@@ -19,11 +19,20 @@ export interface SteadyClock {
   unadjusted(): number;
 }
 
-/** Starts from what the wall clock says now. Every reading is a look at it. */
-export function createSteadyClock(clock: Clock): SteadyClock {
-  const startedAt = clock.now();
+/** What a steady clock shows at a moment. */
+export interface SteadyReading {
+  readonly nowMs: number;
+  readonly unadjustedMs: number;
+}
+
+/**
+ * Starts from what the wall clock says now, or from what another one shows at this moment. Every reading is a look at
+ * the wall clock.
+ */
+export function createSteadyClock(clock: Clock, start?: SteadyReading): SteadyClock {
+  const startedAt = start?.unadjustedMs ?? clock.now();
   const startMonotonic = clock.monotonic();
-  let offset = startedAt - startMonotonic;
+  let offset = (start?.nowMs ?? startedAt) - startMonotonic;
   let lastLook = startMonotonic;
   let suspected: { readonly since: number; readonly drift: number } | undefined;
 

@@ -193,6 +193,8 @@ export interface Outbox {
   oldestReceivedAtMs(): Promise<number | undefined>;
   /** At start, for a store with one process: what a former process held is held no more, and counts a crash. */
   releaseAbandoned(owner: string): Promise<number>;
+  /** This owner is gone, a thread that has ended: its leases run out at once. Whoever claims what it held counts a crash. */
+  endLeases(owner: string): Promise<void>;
 }
 
 /**

@@ -682,6 +682,20 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
       });
     }
 
+    it("ends the leases of an owner that is gone, which counts a crash, and leaves the others'", async () => {
+      const gone: Lease = { owner: "a thread", leaseMs: minute };
+      await outbox.put([entryOf("held", { key: digestOf("held") })], noCaps, gone);
+      await outbox.put([entryOf("mine")], noCaps, mine);
+      await outbox.endLeases("nobody");
+      const suspects = { apps: ["app"], limit: 10, lease: mine, suspects: true };
+      expect(await outbox.claim(suspects)).toEqual([]);
+      await outbox.endLeases(gone.owner);
+      expect(await outbox.claim({ ...suspects, suspects: false })).toEqual([]);
+      const [taken] = await outbox.claim(suspects);
+      expect(taken).toMatchObject({ payload: JSON.stringify({ name: "held" }), crashes: 1 });
+      expect(await outbox.claim(suspects)).toEqual([]);
+    });
+
     it("adds up after every one of many calls", async () => {
       // Always the same, so that a failure can be seen again.
       let seed = 7;

@@ -230,6 +230,7 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
         store.outbox.counts(),
         store.outbox.oldestReceivedAtMs(),
         store.outbox.releaseAbandoned("me"),
+        store.outbox.endLeases("me"),
         store.devices.report(reportOf("alice", [deviceOf("a")])),
         store.devices.remove("alice", { selector: "s" }),
         store.devices.ofOwner("alice"),
