@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
+import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../config/durations.ts";
 import { isJsonObject, type JsonValue } from "../json.ts";
@@ -26,8 +27,8 @@ interface LoadFlags {
   readonly thisHostIsMine?: true;
 }
 
-/** The notifications in the package. */
-const recorded = new URL("../../bench/fixtures/matrix-examples.json", import.meta.url).pathname;
+/** What a real homeserver has sent, in the package. */
+const recorded = fileURLToPath(new URL("../../bench/fixtures/synapse.jsonl", import.meta.url));
 
 /** `signalbox load`: recorded notifications at a gateway, as fast as asked, and whether it held what it should. */
 export function loadCommand(): Command {
@@ -46,8 +47,8 @@ export function loadCommand(): Command {
     .addOption(
       new Option(
         "--notifications <file>",
-        "JSON: a list of request bodies, or of objects with a `body`",
-      ).default(recorded, "those in the package"),
+        "JSON: a list of request bodies or of objects with a `body`, or one of them a line",
+      ).default(recorded, "what a Synapse has sent, in the package"),
     )
     .option(
       "--rate <per second>",
@@ -150,19 +151,25 @@ function appsOf({ app: given, devices }: LoadFlags): readonly LoadApp[] {
   return (given.length === 0 ? usual : given).map((one) => ({ ...one, devices }));
 }
 
-/** A list of bodies, or of recorded ones with a title beside. Throws what to tell the user. */
+/** Bodies, or recorded ones with a title beside: a list, or one a line. Throws what to tell the user. */
 async function readBodies(file: string): Promise<readonly JsonValue[]> {
   const text = await readFile(file, "utf8");
-  let list: unknown;
-  try {
-    list = JSON.parse(text);
-  } catch {
-    list = undefined;
-  }
-  if (!Array.isArray(list)) throw new Error(`${file}: is no JSON list`);
+  const whole = jsonOf(text);
+  const list: readonly unknown[] = Array.isArray(whole)
+    ? whole
+    : text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [jsonOf(line)]));
+  if (list.includes(undefined)) throw new Error(`${file}: is no JSON list, nor JSON line by line`);
   return (list as readonly JsonValue[]).map((entry) =>
     isJsonObject(entry) && entry["body"] !== undefined ? entry["body"] : entry,
   );
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Names other than localhost may lead anywhere. */

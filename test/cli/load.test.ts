@@ -74,8 +74,21 @@ describe("signalbox load", () => {
     expect(err).toContain(sentence);
   });
 
+  const line =
+    '{"title":"a test","body":{"notification":{"event_id":"$e","devices":[{"app_id":"a","pushkey":"b"}]}}}';
+  it.each([
+    ["one a line", `${line}\n\n${line}\n`],
+    ["a single one", line],
+    ["a list", `[${line}]`],
+  ])("takes a file of notifications: %s", async (what, text) => {
+    const { code, err } = await run("--url", url, "--notifications", file(`${what}.json`, text));
+    expect(err).toBe("");
+    expect(code).toBe(0);
+  });
+
   it.each([
     ["no JSON", "{", "is no JSON list"],
+    ["a broken line", `${line}\n${line.slice(1)}\n`, "nor JSON line by line"],
     ["no notifications", '[{"body": {"notification": {}}}]', "no devices"],
   ])("says what is wrong with a file of %s", async (what, text, sentence) => {
     const { code, err } = await run("--notifications", file(`${what}.json`, text));
