@@ -19,6 +19,7 @@ import {
   type RunningSubject,
   type Subject,
 } from "./subjects.ts";
+import { measureStarts, startTable } from "./start.ts";
 import { startUpstreams, type UpstreamKind } from "./upstreams.ts";
 
 interface BenchFlags {
@@ -30,6 +31,7 @@ interface BenchFlags {
   readonly only?: string;
   readonly profile?: string;
   readonly write?: true;
+  readonly start?: true;
 }
 
 const print = (line = ""): void => void process.stdout.write(`${line}\n`);
@@ -149,6 +151,12 @@ function positive(text: string): number {
 async function main(flags: BenchFlags): Promise<void> {
   try {
     print(machine());
+    if (flags.start === true) {
+      const table = startTable(await measureStarts(flags.rounds));
+      print(table);
+      if (flags.write === true) writeResult("start.md", `${machine()}.\n\n${table}`);
+      return;
+    }
     const rows = await runBench([referenceRelay, gatewaySubject(), leanGateway], flags);
     if (flags.write === true) writeResults(rows, flags);
   } catch (error) {
@@ -180,6 +188,7 @@ if (import.meta.main) {
         .default("lean"),
     )
     .option("--profile <directory>", "write CPU and allocation profiles of the relays there")
+    .option("--start", "instead: time from nothing to the first answer, and memory when idle")
     .option("--write", "write tables and plots into bench/results/")
     .addHelpText(
       "after",

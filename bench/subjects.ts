@@ -34,6 +34,23 @@ export const referenceRelay: Subject = {
   },
 };
 
+/** A gateway's configuration: an app for each upstream, SQLite on disk, metrics on; `extra` on top. */
+export function gatewayConfig(
+  upstreams: UpstreamAddresses,
+  directory: string,
+  slug: string,
+  extra: object = {},
+): object {
+  return {
+    ...(parse(readFileSync(upstreams.config, "utf8"), { version: "1.1" }) as object),
+    http: { port: 0 },
+    admin: { enabled: false },
+    metrics: { prometheus: { enabled: true, address: "127.0.0.1", port: 0 } },
+    store: { url: `sqlite:${directory}/${slug}.db` },
+    ...extra,
+  };
+}
+
 /**
  * The gateway as an operator runs it: `dist/`, SQLite on disk, access log and metrics on.
  * @param extra keys on top of the configuration
@@ -50,16 +67,8 @@ export function gatewaySubject(
   return {
     name,
     async start(upstreams, directory) {
-      const base = parse(readFileSync(upstreams.config, "utf8"), { version: "1.1" });
       const slug = name.replaceAll(/\W+/g, "-");
-      const config = {
-        ...base,
-        http: { port: 0 },
-        admin: { enabled: false },
-        metrics: { prometheus: { enabled: true, address: "127.0.0.1", port: 0 } },
-        store: { url: `sqlite:${directory}/${slug}.db` },
-        ...options.extra,
-      };
+      const config = gatewayConfig(upstreams, directory, slug, options.extra);
       const file = `${directory}/${slug}.yaml`;
       writeFileSync(file, stringify(config, { version: "1.1" }));
       const process = new MeasuredProcess(

@@ -34,6 +34,9 @@ const ajv = new Ajv({
   verbose: true,
   allowUnionTypes: true,
   strictRequired: false,
+  // Our own schema needs no check against the schema of schemas at every start: a test does that.
+  meta: false,
+  validateSchema: false,
 });
 ajv.addVocabulary(ANNOTATIONS);
 ajv.addKeyword({ keyword: "reads", schemaType: "string", modifying: true, errors: true, validate: read });

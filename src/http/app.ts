@@ -1,12 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import express, { type ErrorRequestHandler } from "express";
 import { TokenBuckets, type Allowance } from "../core/token-buckets.ts";
-import { accessLog, createAccessLog } from "./access-log.ts";
+import { createAccessLog } from "./access-log.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import { logBug, type DoorDeps, type FrontDoor } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { FastLane } from "./fast-lane.ts";
-import { health } from "./health.ts";
+import { health, healthPath } from "./health.ts";
 import { claimedAddress, createRemoteAddress, sourceOf } from "./remote-address.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 
@@ -27,17 +26,11 @@ export interface AppOptions extends DoorDeps {
 }
 
 /**
- * The public listener's application: middleware in order, the doors, health, 404, and the error handler last. The usual
- * push takes a lane of its own past Express.
+ * The public listener's application: the usual push and the question after its health take a lane of their own; for
+ * everything else Express is loaded when it is first needed.
  */
 export function createApp(options: AppOptions): RequestListener {
   const { clock, log, observer, doors, isStopping, trustedProxies } = options;
-  const app = express();
-  app.disable("x-powered-by");
-  app.disable("etag");
-  app.disable("query parser");
-  app.enable("case sensitive routing");
-
   const remoteAddress = createRemoteAddress(trustedProxies);
   const logged = options.logsClaimedAddress === true ? claimedAddress : remoteAddress;
   const noteAccess = createAccessLog(observer, clock, logged);
@@ -60,37 +53,56 @@ export function createApp(options: AppOptions): RequestListener {
     else sendAnswer(req, res, errorAnswer(refusal), clock);
   };
 
-  app.use((_req, res, next) => {
-    assignRequestId(res);
-    next();
-  });
-  app.use(accessLog(noteAccess));
-  app.use((req, _res, next) => {
-    // Whoever looks whether we are well must not be told otherwise by a flood from beside it.
-    const refusal = req.path === "/health" ? manyHeaders(req) : refusalOf(req);
-    if (refusal !== undefined) throw refusal;
-    next();
-  });
-  for (const door of doors) door.mount(app, { ...options, lane, sourceOf: source });
-  app.use(health(isStopping, clock));
-  app.use((req, res) => sendAnswer(req, res, errorAnswer(new HttpError("unknown-path")), clock));
-  // Express tells an error handler by its four parameters.
-  const onError: ErrorRequestHandler = (error: unknown, req, res, _next) => fail(error, req, res);
-  app.use(onError);
+  const mountDeps = { ...options, sourceOf: source };
+  for (const door of doors) door.enter?.(lane, mountDeps);
+  const serveHealth = health(isStopping, clock);
+  const wide = later(async () => {
+    const { createExpressApp } = await import("./express-app.ts");
+    return createExpressApp({ doors, mountDeps, noteAccess, serveHealth, refusalOf, manyHeaders, fail });
+  }, fail);
+  // Whoever has doors of that kind shall not wait for it at his first request.
+  if (doors.some((door) => door.enter === undefined)) wide.load();
 
   return (req, res) => {
-    const handler = lane.find(req);
+    const isHealth = req.url === healthPath;
+    const handler: LaneHandler | undefined = isHealth ? serveHealth : lane.find(req);
     if (handler === undefined) {
       req.url = pathAndQuery(req.url ?? "/");
-      app(req, res);
+      wide.serve(req, res);
       return;
     }
     assignRequestId(res);
-    const refusal = refusalOf(req);
+    const refusal = isHealth ? manyHeaders(req) : refusalOf(req);
     const path = refusal === undefined ? req.url : undefined;
     noteAccess(req, res, () => path);
     if (refusal !== undefined) fail(refusal, req, res);
-    else handler(req, res).catch((error: unknown) => fail(error, req, res));
+    else void handler(req, res)?.catch((error: unknown) => fail(error, req, res));
+  };
+}
+
+type LaneHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | undefined;
+
+/** A listener that is loaded with the first request that needs it; requests wait until it is there. */
+function later(
+  load: () => Promise<RequestListener>,
+  fail: (error: unknown, req: IncomingMessage, res: ServerResponse) => void,
+): { load(): void; readonly serve: RequestListener } {
+  let listener: RequestListener | undefined;
+  let loading: Promise<RequestListener> | undefined;
+  const loaded = (): Promise<RequestListener> => {
+    loading ??= load().then((one) => (listener = one));
+    return loading;
+  };
+  return {
+    // A failure is told to the request that meets it.
+    load: () => void loaded().catch(() => {}),
+    serve(req, res) {
+      if (listener !== undefined) return void listener(req, res);
+      loaded().then(
+        (one) => one(req, res),
+        (error: unknown) => fail(error, req, res),
+      );
+    },
   };
 }
 

@@ -12,7 +12,7 @@ import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
 import { givenKey, type ApiKeys } from "./auth.ts";
 import { parseJson, readText, type BodyLimits } from "./body.ts";
 import { HttpError } from "./errors.ts";
-import type { FastLane } from "./fast-lane.ts";
+import type { FastLane, RouteHandler } from "./fast-lane.ts";
 import { parseForm } from "./form.ts";
 import { idempotencyKey, type Concluded, type Idempotency } from "./idempotency.ts";
 import type { HttpObserver, TraceHeaders } from "./observer.ts";
@@ -43,10 +43,8 @@ export interface DoorDeps {
   readonly idempotency?: Idempotency;
 }
 
-/** What a door's routes are mounted with. */
+/** What a door's routes are served with. */
 export interface MountDeps extends DoorDeps {
-  /** Where a path's usual requests are served past Express, when there is such a way. */
-  readonly lane?: FastLane;
   /** Where a request came from, as limits count it. */
   readonly sourceOf: (req: IncomingMessage) => string;
 }
@@ -57,6 +55,8 @@ export interface FrontDoor {
   readonly name: string;
   /** Adds the door's routes. Paths are case-sensitive, one trailing slash is accepted, queries are not looked at. */
   mount(router: IRouter, deps: MountDeps): void;
+  /** Lets its usual requests past Express. Absent: all of them need it. */
+  enter?(lane: FastLane, deps: MountDeps): void;
 }
 
 /** What parsing may know besides the body. */
@@ -100,11 +100,15 @@ export interface PushRoute<P extends Parsed> {
 /** A path with what is made of its bodies: doors list paths of different types. */
 export interface MountedRoute {
   mount(name: string, router: IRouter, deps: MountDeps): void;
+  enter(name: string, lane: FastLane, deps: MountDeps): void;
 }
 
 /** Ties a path to the type that its parser makes and its answer takes. */
 export function pushRoute<P extends Parsed>(route: PushRoute<P>): MountedRoute {
-  return { mount: (name, router, deps) => mountRoute(name, route, router, deps) };
+  return {
+    mount: (name, router, deps) => void router.all(route.path, handlerFor(name, route, deps)),
+    enter: (name, lane, deps) => lane.add(route.path, handlerFor(name, route, deps)),
+  };
 }
 
 /** A door that sends, with its paths. */
@@ -114,22 +118,20 @@ export function pushDoor(name: string, routes: readonly MountedRoute[]): FrontDo
     mount(router, deps) {
       for (const route of routes) route.mount(name, router, deps);
     },
+    enter(lane, deps) {
+      for (const route of routes) route.enter(name, lane, deps);
+    },
   };
 }
 
-function mountRoute<P extends Parsed>(
-  name: string,
-  route: PushRoute<P>,
-  router: IRouter,
-  deps: MountDeps,
-): void {
+function handlerFor<P extends Parsed>(name: string, route: PushRoute<P>, deps: MountDeps): RouteHandler {
   const { clock, observer } = deps;
-  const { onGet, path, refuse = errorAnswer } = route;
+  const { onGet, refuse = errorAnswer } = route;
   const wrongMethod = refuse(
     new HttpError("wrong-method", { allow: onGet === undefined ? "POST" : "GET, HEAD, POST" }),
   );
   const routeDeps: RouteDeps = { ...deps, lastResorts: new Deadlines(clock) };
-  const handle = (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+  return (req, res) => {
     if (req.method !== "POST") {
       const reads = onGet !== undefined && (req.method === "GET" || req.method === "HEAD");
       sendAnswer(req, res, reads ? onGet : wrongMethod, clock);
@@ -151,8 +153,6 @@ function mountRoute<P extends Parsed>(
       ended({ dispatched: true, answer: refuse(new HttpError("internal")) });
     });
   };
-  router.all(path, handle);
-  deps.lane?.add(path, handle);
 }
 
 /** What a route's requests are served with. */

@@ -1,20 +1,21 @@
-import { Router, type RequestHandler } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import { HttpError } from "./errors.ts";
 
-/**
- * `/health`, without a trailing slash as in Sygnal (sygnal-compat 5). Empty on purpose: 200 while serving, 503 from
- * the moment a stop is asked for, so that a balancer looks elsewhere.
- */
-export function health(isStopping: () => boolean, clock: Clock): RequestHandler {
-  const router = Router({ strict: true, caseSensitive: true });
-  router.all("/health", (req, res) => {
+/** Without a trailing slash, as in Sygnal (sygnal-compat 5). */
+export const healthPath = "/health";
+
+/** Empty on purpose: 200 while serving, 503 from the moment a stop is asked for, so that a balancer looks elsewhere. */
+export function health(
+  isStopping: () => boolean,
+  clock: Clock,
+): (req: IncomingMessage, res: ServerResponse) => undefined {
+  return (req, res) => {
     const answer =
       req.method === "GET" || req.method === "HEAD"
         ? { status: isStopping() ? 503 : 200, body: "" }
         : errorAnswer(new HttpError("wrong-method", { allow: "GET, HEAD" }));
     sendAnswer(req, res, answer, clock);
-  });
-  return router;
+  };
 }

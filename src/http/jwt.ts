@@ -1,4 +1,4 @@
-import { createLocalJWKSet, createRemoteJWKSet, customFetch, jwtVerify, type JSONWebKeySet } from "jose";
+import type * as Jose from "jose";
 import type { Clock } from "../clock.ts";
 
 /** The `sub` of a token; that it is not one of the issuer's; or that the issuer's keys cannot be had. */
@@ -9,7 +9,7 @@ export type JwtVerifier = (token: string) => Promise<JwtCheck>;
 
 /** Where the issuer's keys come from. */
 export type KeySource =
-  | { readonly keys: JSONWebKeySet }
+  | { readonly keys: Jose.JSONWebKeySet }
   | {
       readonly url: string;
       /** The answer's body when it was 200; bounded in size and time. Rejects or gives undefined otherwise. */
@@ -49,9 +49,16 @@ export function createJwtVerifier(options: {
   readonly clock: Clock;
 }): JwtVerifier {
   const { issuer, audience, keys, clock } = options;
-  const getKey = "keys" in keys ? createLocalJWKSet(keys.keys) : remoteKeys(keys, clock);
+  // The library is loaded with the first token.
+  const load = async () => {
+    const library = await import("jose");
+    const getKey = "keys" in keys ? library.createLocalJWKSet(keys.keys) : remoteKeys(library, keys, clock);
+    return { getKey, jwtVerify: library.jwtVerify };
+  };
+  let loaded: ReturnType<typeof load> | undefined;
   return async (token) => {
     if (token.length > LONGEST_TOKEN) return "wrong";
+    const { getKey, jwtVerify } = await (loaded ??= load());
     try {
       const { payload } = await jwtVerify(token, getKey, {
         issuer,
@@ -70,9 +77,10 @@ export function createJwtVerifier(options: {
 }
 
 function remoteKeys(
+  library: Pick<typeof Jose, "createRemoteJWKSet" | "customFetch">,
   source: Extract<KeySource, { readonly url: string }>,
   clock: Clock,
-): ReturnType<typeof createRemoteJWKSet> {
+): ReturnType<typeof Jose.createRemoteJWKSet> {
   let last: { readonly body: string; readonly atMs: number } | undefined;
   let failedAtMs: number | undefined;
   const load = async (): Promise<string> => {
@@ -85,10 +93,10 @@ function remoteKeys(
     if (last === undefined || nowMs - last.atMs > STALE_FOR_MS) throw new KeysUnavailable();
     return last.body;
   };
-  return createRemoteJWKSet(new URL(source.url), {
+  return library.createRemoteJWKSet(new URL(source.url), {
     cacheMaxAge: KEYS_FOR_MS,
     cooldownDuration: COOLDOWN_MS,
     timeoutDuration: 12_000,
-    [customFetch]: async () => new Response(await load(), { status: 200 }),
+    [library.customFetch]: async () => new Response(await load(), { status: 200 }),
   });
 }

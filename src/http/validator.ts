@@ -1,5 +1,5 @@
 import type { Static, TSchema } from "@sinclair/typebox";
-import { Ajv, type ErrorObject } from "ajv";
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 
 /** Something wrong with a body. */
 export interface BodyProblem {
@@ -12,7 +12,14 @@ export interface BodyProblem {
 /** The value, known to be what its schema says, or all that is wrong with it. */
 export type Validated<Value> = { readonly value: Value } | { readonly problems: readonly BodyProblem[] };
 
-const ajv = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, ownProperties: true });
+const ajv = new Ajv({
+  meta: false,
+  validateSchema: false,
+  allErrors: true,
+  strict: true,
+  allowUnionTypes: true,
+  ownProperties: true,
+});
 
 /**
  * Compiles a schema once; the same object describes the body to the world (OpenAPI). Fields that it does not name are
@@ -21,8 +28,10 @@ const ajv = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, ownP
 export function bodyValidator<Schema extends TSchema>(
   schema: Schema,
 ): (body: unknown) => Validated<Static<Schema>> {
-  const isValid = ajv.compile<Static<Schema>>(schema);
+  let compiled: ValidateFunction<Static<Schema>> | undefined;
   return (body) => {
+    // With the first body: most gateways have no such door.
+    const isValid = (compiled ??= ajv.compile<Static<Schema>>(schema));
     if (isValid(body)) return { value: body };
     const problems = new Map<string, BodyProblem>();
     for (const error of isValid.errors ?? []) {

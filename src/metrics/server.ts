@@ -1,6 +1,6 @@
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import express, { type Request, type Response } from "express";
+import type { Request, Response } from "express";
 import type { Registry } from "prom-client";
 import { onlyNamed, toOpenMetrics } from "./exposition.ts";
 
@@ -32,16 +32,16 @@ const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=ut
  * Rejects with one clear sentence when the address cannot be listened on.
  */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
-  const app = express();
-  app.disable("x-powered-by");
-  app.disable("etag");
-  app.use((request, response, next) => {
-    answer(options.registry, request, response).catch(next);
-  });
-  app.use((_error: unknown, _request: Request, response: Response, _next: () => void) => {
-    response.status(500).type("text/plain").send("the metrics cannot be read\n");
-  });
-  const server = createServer({ requestTimeout: requestLimitMs, headersTimeout: requestLimitMs }, app);
+  let app: Promise<RequestListener> | undefined;
+  const server = createServer(
+    { requestTimeout: requestLimitMs, headersTimeout: requestLimitMs },
+    (request, response) => {
+      (app ??= createApp(options.registry)).then(
+        (serve) => serve(request, response),
+        () => response.destroy(),
+      );
+    },
+  );
   server.maxConnections = maxConnections;
   server.on("clientError", (_error, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -59,6 +59,21 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
         server.closeAllConnections();
       }),
   };
+}
+
+/** Express is loaded with the first scrape. */
+async function createApp(registry: MetricsServerOptions["registry"]): Promise<RequestListener> {
+  const { default: express } = await import("express");
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.use((request, response, next) => {
+    answer(registry, request, response).catch(next);
+  });
+  app.use((_error: unknown, _request: Request, response: Response, _next: () => void) => {
+    response.status(500).type("text/plain").send("the metrics cannot be read\n");
+  });
+  return app;
 }
 
 async function answer(

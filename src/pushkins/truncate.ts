@@ -78,13 +78,15 @@ export function costOf(text: string, cost: Cost): number {
   return bytes;
 }
 
-const characters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Made with the first text that is too long, since making it takes long. */
+let characters: Intl.Segmenter | undefined;
 
 /** The last boundary between user-perceived characters that is not after `end`: no family is torn apart. */
 function characterBoundary(text: string, end: number): number {
   if (end <= 0 || end >= text.length) return Math.max(0, Math.min(end, text.length));
   const from = windowStart(text, Math.max(0, end - MAX_CHARACTER_LENGTH));
   const around = text.slice(from, end + MAX_CHARACTER_LENGTH);
+  characters ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
   const segment = characters.segment(around).containing(end - from);
   if (segment === undefined || segment.index === end - from) return end;
   // A character that reaches back beyond what was looked at is cut between code points.

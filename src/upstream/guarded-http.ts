@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, type ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
-import got, { RequestError, type Got, type OptionsInit, type PlainResponse } from "got";
+import type { Got, OptionsInit, PlainResponse, RequestError } from "got";
 import type { Clock } from "../clock.ts";
 import { silentLog } from "../log.ts";
 import { AddressGuard } from "./address-guard.ts";
@@ -71,22 +71,13 @@ export class GuardedHttp {
   readonly #options: GuardedHttpOptions;
   readonly #guard: AddressGuard;
   readonly #resolver: Resolver;
-  readonly #client: Got;
+  /** got with our settings, loaded with the first request. */
+  #library: Promise<Library> | undefined;
 
   constructor(options: GuardedHttpOptions) {
     this.#options = options;
     this.#guard = options.guard ?? new AddressGuard(options.outbound.allow_addresses);
     this.#resolver = options.resolver ?? createResolver({ clock: options.clock });
-    this.#client = got.extend({
-      retry: { limit: 0 },
-      followRedirect: false,
-      throwHttpErrors: false,
-      decompress: false,
-      https: {
-        ...(options.ca === undefined ? {} : { certificateAuthority: options.ca }),
-        minVersion: "TLSv1.2",
-      },
-    });
   }
 
   /**
@@ -180,15 +171,28 @@ export class GuardedHttp {
   async #sendOnce(way: Way, request: GuardedRequest, signal: AbortSignal): Promise<GuardedResult> {
     const { clock, limitMs = LIMIT_MS } = this.#options;
     const endMs = clock.monotonic() + limitMs;
+    const library = await (this.#library ??= loadLibrary(this.#options.ca));
     for (let tries = 1; ; tries += 1) {
-      const { reused, ...result } = await this.#send(way, request, signal, endMs - clock.monotonic());
+      const { reused, ...result } = await this.#send(
+        library,
+        way,
+        request,
+        signal,
+        endMs - clock.monotonic(),
+      );
       const isStale =
         reused && result.kind === "failed" && STALE.has(result.failure.class) && !signal.aborted;
       if (!isStale || tries > MAX_STALE) return result;
     }
   }
 
-  #send(way: Way, request: GuardedRequest, signal: AbortSignal, limitMs: number): Promise<Sent> {
+  #send(
+    { client, isRequestError }: Library,
+    way: Way,
+    request: GuardedRequest,
+    signal: AbortSignal,
+    limitMs: number,
+  ): Promise<Sent> {
     const { clock, connectLimitMs = CONNECT_LIMIT_MS } = this.#options;
     if (signal.aborted) {
       return Promise.resolve({ kind: "failed", failure: ABORTED, written: false, reused: false });
@@ -201,7 +205,7 @@ export class GuardedHttp {
       const chunks: Buffer[] = [];
       let bytes = 0;
       const timers: (() => void)[] = [];
-      const stream = openStream(this.#client, way, request);
+      const stream = openStream(client, way, request);
       if (stream === undefined) {
         return resolve({ kind: "failed", failure: { class: "other" }, written: false, reused });
       }
@@ -255,7 +259,7 @@ export class GuardedHttp {
       });
       stream.on("end", () => end({ class: "closed" }));
       stream.on("error", (error: unknown) => {
-        const cause = error instanceof RequestError ? (error.cause ?? error) : error;
+        const cause = isRequestError(error) ? (error.cause ?? error) : error;
         const code = errorCode(cause);
         if (code === REFUSED_CODE) finish({ kind: "refused" });
         else
@@ -265,6 +269,24 @@ export class GuardedHttp {
       });
     });
   }
+}
+
+/** got, set up once. */
+interface Library {
+  readonly client: Got;
+  readonly isRequestError: (error: unknown) => error is RequestError;
+}
+
+async function loadLibrary(ca: string | undefined): Promise<Library> {
+  const { default: got, RequestError } = await import("got");
+  const client = got.extend({
+    retry: { limit: 0 },
+    followRedirect: false,
+    throwHttpErrors: false,
+    decompress: false,
+    https: { ...(ca === undefined ? {} : { certificateAuthority: ca }), minVersion: "TLSv1.2" },
+  });
+  return { client, isRequestError: (error) => error instanceof RequestError };
 }
 
 /** Undefined for what got refuses to send, such as a host that it takes for a socket's path. */

@@ -1,7 +1,8 @@
 import { Agent } from "node:https";
 import type { Duplex } from "node:stream";
 import { connect as tlsConnect, type ConnectionOptions } from "node:tls";
-import got, { ReadError, RequestError, TimeoutError, type Got, type PlainResponse } from "got";
+import type * as GotLibrary from "got";
+import type { Got, PlainResponse } from "got";
 import { classifyNetError, type NetFailure } from "./net-error.ts";
 import { openTunnel } from "./proxy-tunnel.ts";
 
@@ -52,7 +53,11 @@ export function createHttpClient(options: {
     options.proxy === undefined
       ? new Agent({ keepAlive: false })
       : new TunnelAgent(options.proxy, tunnelLimitMs);
-  const client: Got = got.extend({
+  const load = async (): Promise<Library> => {
+    const library = await import("got");
+    return { ...library, client: library.default.extend(settings) };
+  };
+  const settings = {
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
@@ -63,11 +68,17 @@ export function createHttpClient(options: {
       minVersion: "TLSv1.2",
     },
     agent: { https: agent },
-  });
-  return (request) => send(client, request);
+  } as const;
+  let loaded: Promise<Library> | undefined;
+  return async (request) => send(await (loaded ??= load()), request);
 }
 
-async function send(client: Got, request: HttpRequest): Promise<HttpResult> {
+/** got is loaded with the first request: most gateways send none of these. */
+type Library = Pick<typeof GotLibrary, "ReadError" | "RequestError" | "TimeoutError"> & {
+  readonly client: Got;
+};
+
+async function send({ client, ...errors }: Library, request: HttpRequest): Promise<HttpResult> {
   const stream = client.stream(request.url, {
     method: request.method,
     headers: { ...request.headers },
@@ -85,12 +96,12 @@ async function send(client: Got, request: HttpRequest): Promise<HttpResult> {
       chunks.push(chunk);
     }
   } catch (error) {
-    if (error instanceof TimeoutError) return { kind: "failed", failure: { class: "timeout" } };
-    const cause = error instanceof RequestError ? (error.cause ?? error) : error;
+    if (error instanceof errors.TimeoutError) return { kind: "failed", failure: { class: "timeout" } };
+    const cause = error instanceof errors.RequestError ? (error.cause ?? error) : error;
     if (cause instanceof NoTunnel) return { kind: "failed", failure: cause.failure };
     const failure = classifyNetError(cause);
     // An answer that broke off, for which got has codes of its own.
-    const brokeOff = error instanceof ReadError && failure.class === "other";
+    const brokeOff = error instanceof errors.ReadError && failure.class === "other";
     return { kind: "failed", failure: brokeOff ? { ...failure, class: "closed" } : failure };
   }
   if (response === undefined) return { kind: "failed", failure: { class: "closed" } };

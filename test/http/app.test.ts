@@ -1,7 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import request from "supertest";
 import { frontDoors } from "../../src/doors/index.ts";
-import type { MountDeps } from "../../src/http/door.ts";
 import { HttpError } from "../../src/http/errors.ts";
 import { FastLane } from "../../src/http/fast-lane.ts";
 import { eventually, notifyPath, oneDevice, startListener, type Listener } from "./listener.ts";
@@ -203,8 +202,9 @@ describe("the lane past Express", () => {
   it("answers a bug with 500 as well", async () => {
     const throwing = {
       name: "throwing",
-      mount: (_router: unknown, { lane }: MountDeps) =>
-        lane?.add("/throws", async () => {
+      mount: () => {},
+      enter: (lane: FastLane) =>
+        lane.add("/throws", async () => {
           throw new RangeError("hush");
         }),
     };

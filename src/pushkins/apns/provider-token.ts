@@ -1,5 +1,4 @@
 import type { KeyObject } from "node:crypto";
-import { SignJWT } from "jose";
 import type { Clock } from "../../clock.ts";
 
 /** A token's life is an hour (apns.md 4); signing every 35 minutes and moving to it within 20 stays below. */
@@ -84,11 +83,15 @@ export class ProviderToken {
   #sign(): Promise<void> {
     if (this.#signing !== undefined) return this.#signing;
     const signedAt = this.#now();
-    this.#signing = new SignJWT()
-      .setProtectedHeader({ alg: "ES256", kid: this.#keyId })
-      .setIssuer(this.#teamId)
-      .setIssuedAt(Math.floor(signedAt.wallMs / 1_000))
-      .sign(this.#key)
+    // The library is loaded with the first token.
+    this.#signing = import("jose")
+      .then(({ SignJWT }) =>
+        new SignJWT()
+          .setProtectedHeader({ alg: "ES256", kid: this.#keyId })
+          .setIssuer(this.#teamId)
+          .setIssuedAt(Math.floor(signedAt.wallMs / 1_000))
+          .sign(this.#key),
+      )
       .then((jwt) => {
         this.#latest = { jwt, signedAt };
       })

@@ -1,4 +1,4 @@
-import webPush from "web-push";
+import { webPush } from "./web-push.ts";
 import type { SubscriptionKeys } from "./subscription-keys.ts";
 
 /** RFC 8030 7.2: every push service takes so much. */
@@ -10,5 +10,5 @@ export const MAX_MESSAGE_BYTES = MAX_BODY_BYTES - ENCRYPTION_OVERHEAD_BYTES;
 
 /** The message as RFC 8291 has it, in one record, with new keys each time. */
 export function encrypt(message: string, { p256dh, auth }: SubscriptionKeys): Uint8Array {
-  return webPush.encrypt(p256dh, auth, message, "aes128gcm").cipherText;
+  return webPush().encrypt(p256dh, auth, message, "aes128gcm").cipherText;
 }

@@ -1,4 +1,4 @@
-import webPush from "web-push";
+import { webPush } from "./web-push.ts";
 import type { Clock } from "../../clock.ts";
 import type { VapidKey } from "./vapid-key.ts";
 
@@ -45,7 +45,7 @@ export class Vapid {
   }
 
   #sign(origin: string, nowMs: number): { readonly header: string; readonly renewAtMs: number } {
-    const { Authorization: header } = webPush.getVapidHeaders(
+    const { Authorization: header } = webPush().getVapidHeaders(
       origin,
       this.#subject,
       this.key.publicKey,
