@@ -4,10 +4,20 @@ import type { ParseContext } from "../../http/door.ts";
 import { HttpError } from "../../http/errors.ts";
 import { cleanText, isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
 import { fieldReader, pushkeyTime, type FieldReader } from "./clean.ts";
-import { contentFor, readDevice, readNotification, urgencyOf, type Notification } from "./content.ts";
+import {
+  contentFor,
+  isOwnTest,
+  readDevice,
+  readNotification,
+  urgencyOf,
+  type Notification,
+} from "./content.ts";
 
 /** The longest app_id and pushkey, in bytes, that anybody is asked about (case 22). */
 const maxIdentifierBytes = 4096;
+
+/** An app's own test is the same each time: what comes later than this is no repeat but somebody who tests again. */
+const ownTestPeriodMs = 10_000;
 
 /** One usable device of the request. */
 export interface DeviceSlot {
@@ -91,6 +101,9 @@ function makePush(
   const urgency = urgencyOf(notification, content);
   const pushkeyTsMs = pushkeyTime(fields["pushkey_ts"]);
   const data = JSON.stringify(device.data);
+  const repeatPeriod = isOwnTest(notification, device, content)
+    ? `,${Math.floor(context.receivedAtMs / ownTestPeriodMs)}`
+    : "";
   const push: MatrixPush = {
     id: randomUUID(),
     appId,
@@ -102,7 +115,9 @@ function makePush(
     receivedAtMs: context.receivedAtMs,
     expiresAtMs: context.receivedAtMs + context.lifetimesMs[urgency],
     // Two accounts in one app share the token and the event; only their pusher data differs (matrix-push 5).
-    ...(content.eventId === undefined ? {} : { dedupeOn: `[${JSON.stringify(content.eventId)},${data}]` }),
+    ...(content.eventId === undefined
+      ? {}
+      : { dedupeOn: `[${JSON.stringify(content.eventId)},${data}${repeatPeriod}]` }),
   };
   return { push, identity: `${appId}\0${pushkey}\0${data}` };
 }

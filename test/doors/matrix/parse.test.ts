@@ -562,12 +562,12 @@ describe("time", () => {
 
 describe("repeats", () => {
   it("are known by event id and pusher data; counts, sealed and empty pushes are never repeats (5.1, 5.2)", () => {
-    const base = push({ event_id: "$e" }, { data: { a: 1 } }).dedupeOn;
+    const prio = "high";
+    const base = push({ event_id: "$e", prio }, { data: { a: 1 } }).dedupeOn;
     expect(base).toBe('["$e",{"a":1}]');
-    expect(push({ event_id: "$e", counts: { unread: 4 } }, { data: { a: 1 }, pushkey_ts: 5 }).dedupeOn).toBe(
-      base,
-    );
-    expect(push({ event_id: "$f" }, { data: { a: 1 } }).dedupeOn).not.toBe(base);
+    const again = push({ event_id: "$e", prio, counts: { unread: 4 } }, { data: { a: 1 }, pushkey_ts: 5 });
+    expect(again.dedupeOn).toBe(base);
+    expect(push({ event_id: "$f", prio }, { data: { a: 1 } }).dedupeOn).not.toBe(base);
     for (const fields of [
       { counts: { unread: 1 } },
       { ciphertext: "c", event_id: "$e" },
@@ -576,5 +576,29 @@ describe("repeats", () => {
     ]) {
       expect(push(fields)).not.toHaveProperty("dedupeOn");
     }
+  });
+
+  const at = (seconds: number, fields: object, deviceFields: object = {}) =>
+    push({ event_id: "$e", ...fields }, deviceFields, {
+      ...context,
+      receivedAtMs: receivedAtMs + seconds * 1000,
+    }).dedupeOn;
+
+  it.each([
+    ["Element Android's", {}, {}],
+    ["Element X's", { room_id: "!r" }, { data: { default_payload: { cs: "made up" } } }],
+  ])("an app's own test is a new one after ten seconds: %s (3.1)", (_title, fields, deviceFields) => {
+    expect(at(9, fields, deviceFields)).toBe(at(0, fields, deviceFields));
+    expect(at(10, fields, deviceFields)).not.toBe(at(0, fields, deviceFields));
+  });
+
+  it.each([
+    ["of Synapse or Dendrite, ids only", { counts: { unread: 1 } }, { data: { format: "event_id_only" } }],
+    ["of Tuwunel, ids only and nothing unread", {}, { data: { format: "event_id_only" } }],
+    ["with a priority", { prio: "high" }, {}],
+    ["with a count of nothing", { counts: { unread: 0 } }, {}],
+    ["with a type", { type: "m.room.message" }, {}],
+  ])("a homeserver's push stays the same: %s", (_title, fields, deviceFields) => {
+    expect(at(86_000, fields, deviceFields)).toBe(at(0, fields, deviceFields));
   });
 });
