@@ -70,7 +70,7 @@ function sygnalData(data: Data, push: Push, content: MatrixContent, rendering: M
   data.set("prio", push.priority === "low" ? "normal" : "high");
   if (!rendering.sendBadgeCounts) return { data, texts, optional: texts };
   // A zero clears: worth a message of its own (case 43), but beside an event Sygnal has always left it out.
-  const alone = content.form === "counts";
+  const alone = content.form === "counts" || content.isCountsOnly === true;
   for (const [key, count] of [
     ["unread", content.unread] as const,
     ["missed_calls", content.missedCalls] as const,

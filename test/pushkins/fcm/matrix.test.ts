@@ -203,6 +203,7 @@ describe("an encrypted push (matrix-push 8, MSC3013)", () => {
     const sealed = { ciphertext: "c".repeat(3000), ephemeral: "e", mac: "m", prio: "high" };
     expect(render(content)).toEqual(sealed);
     expect(render({ ...content, unread: 0 })).toEqual(sealed);
+    expect(render({ ...content, unread: 0, isCountsOnly: true })).toEqual({ ...sealed, unread: "0" });
     expect(render({ ...content, ciphertext: "c".repeat(5000) })).toEqual({
       kind: "dropped",
       reason: "too-large",
