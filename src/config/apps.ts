@@ -58,12 +58,36 @@ async function readApp(
   problems.push(
     ...validate(type.config, options, path).filter((finding) => !told.has(finding.path.join("\n"))),
   );
-  if (problems.length > before) return undefined;
+  if (problems.length > before) {
+    problems.push(...(await checkTheRest(type, options, path, problems.slice(before))));
+    return undefined;
+  }
   const app = { type, options: options as AppConfig["options"] };
   problems.push(...(await type.check(app.options)).map((text) => toFinding(text, path, type)));
   if (problems.length > before) return undefined;
   warnings.push(...(type.warnings?.(app.options) ?? []).map((text) => toFinding(text, path, type)));
   return app;
+}
+
+/** What else is wrong with an app of which some options are: its files, say. Nothing that may be only an echo. */
+async function checkTheRest(
+  type: PushkinType,
+  options: unknown,
+  path: ConfigPath,
+  found: readonly Finding[],
+): Promise<readonly Finding[]> {
+  const wrong = new Set(found.map((finding) => finding.path[path.length] ?? ""));
+  if (!isMapping(options)) return [];
+  const { required = [] } = type.config as { readonly required?: readonly string[] };
+  const rest: Record<string, unknown> = { ...options };
+  for (const name of wrong) {
+    const usual: unknown = propertiesOf(type.config)[name]?.default;
+    if (usual === undefined && required.includes(name)) return [];
+    if (usual === undefined) delete rest[name];
+    else rest[name] = usual;
+  }
+  const more = (await type.check(rest as AppConfig["options"])).map((text) => toFinding(text, path, type));
+  return more.filter(({ path: { [path.length]: name } }) => name !== undefined && !wrong.has(name));
 }
 
 /** The type, or why there is none. */

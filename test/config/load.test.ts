@@ -418,6 +418,7 @@ describe("refusals", () => {
       "  com.example.a:",
       "    type: apns",
       "    keyfile: /nonexistent.p8",
+      "    platform: moon",
       "  com.example.b:",
       "    type: gcm",
       "    max_connections: 0",
@@ -431,10 +432,31 @@ describe("refusals", () => {
       'F:4: apps["com.example.a"].team_id: is missing; `keyfile` needs it',
       'F:4: apps["com.example.a"].topic: is missing; `keyfile` needs it',
       'F:6: apps["com.example.a"].keyfile: cannot be read: no such file',
-      'F:9: apps["com.example.b"].max_connections: must be at least 1',
-      'F:10: apps["com.example.b"].send_badge_counts: must be true or false, is a string',
-      `F:11: apps["com.example.c"].type: must be one of ${typeNames}`,
+      'F:7: apps["com.example.a"].platform: must be one of production, sandbox',
+      expect.stringMatching(/^F:8: apps\["com\.example\.b"\]\.api_version: is missing/),
+      'F:10: apps["com.example.b"].max_connections: must be at least 1',
+      'F:11: apps["com.example.b"].send_badge_counts: must be true or false, is a string',
+      `F:12: apps["com.example.c"].type: must be one of ${typeNames}`,
     ]);
+  });
+
+  it.each([
+    [
+      "a missing key",
+      "webpush",
+      "{type: webpush, vapid_contact_email: 5}",
+      ["vapid_contact_email", "vapid_private_key"],
+    ],
+    ["a wrong key's file", "apns", "{type: apns, keyfile: 5, key_id: K, team_id: T, topic: a}", ["keyfile"]],
+    [
+      "options that are no mapping",
+      "gcm",
+      "{type: gcm, api_version: v1, fcm_options: 5, project_id: p}",
+      ["fcm_options", "service_account_file"],
+    ],
+  ])("%s, without an echo of it", async (_what, id, options, names) => {
+    const lines = await problems(`apps:\n  ${id}: ${options}\n`);
+    expect(lines.map((line) => /^F:2: apps\["\w+"\]\.(\w+)/.exec(line)?.[1]).toSorted()).toEqual(names);
   });
 
   it("an app id that is configured twice, naming both lines", async () => {
