@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { RecentMap } from "./recent-map.ts";
 
 /** So many in so long a time. */
 export interface Allowance {
@@ -19,7 +20,7 @@ export class TokenBuckets {
   readonly #costMs: number;
   readonly #maxNames: number;
   /** The longest unused first. */
-  readonly #fullAtMs = new Map<string, number>();
+  readonly #fullAtMs = new RecentMap<number>();
 
   constructor(allowance: Allowance, clock: Clock, maxNames = MAX_NAMES) {
     this.#clock = clock;
@@ -34,7 +35,6 @@ export class TokenBuckets {
     if (waitMs > 0) return waitMs;
     const nowMs = this.#clock.monotonic();
     const fullAtMs = Math.max(nowMs, this.#fullAtMs.get(name) ?? 0) + this.#costMs;
-    this.#fullAtMs.delete(name);
     this.#fullAtMs.set(name, fullAtMs);
     this.#shrink(nowMs);
     return 0;
@@ -55,9 +55,11 @@ export class TokenBuckets {
   }
 
   #shrink(nowMs: number): void {
-    for (const [name, fullAtMs] of this.#fullAtMs) {
-      if (fullAtMs > nowMs && this.#fullAtMs.size <= this.#maxNames) return;
-      this.#fullAtMs.delete(name);
+    for (;;) {
+      const oldest = this.#fullAtMs.oldest();
+      if (oldest === undefined) return;
+      if (oldest.value > nowMs && this.#fullAtMs.size <= this.#maxNames) return;
+      this.#fullAtMs.delete(oldest.key);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { webPush } from "./web-push.ts";
 import type { Clock } from "../../clock.ts";
+import { RecentMap } from "../../core/recent-map.ts";
 import type { VapidKey } from "./vapid-key.ts";
 
 /** RFC 8292 allows 24 hours; half of it leaves room for clocks that differ (UW09). */
@@ -13,7 +14,7 @@ export class Vapid {
   readonly #subject: string;
   readonly #clock: Clock;
   /** Oldest use first. */
-  readonly #headers = new Map<string, { readonly header: string; readonly renewAtMs: number }>();
+  readonly #headers = new RecentMap<{ readonly header: string; readonly renewAtMs: number }>();
 
   /** @param subject `mailto:` or `https:` */
   constructor(key: VapidKey, subject: string, clock: Clock) {
@@ -25,17 +26,14 @@ export class Vapid {
   /** The `Authorization` header for requests to an origin. Signing takes longer than all else, so it is kept. */
   header(origin: string): string {
     const nowMs = this.#clock.now();
-    const known = this.#headers.get(origin);
-    this.#headers.delete(origin);
+    const known = this.#headers.use(origin);
     // A clock that was set back has made a token that ends too late.
     const isFresh =
       known !== undefined && nowMs < known.renewAtMs && known.renewAtMs - nowMs <= (LIFE_S / 2) * 1_000;
-    const entry = isFresh ? known : this.#sign(origin, nowMs);
+    if (isFresh) return known.header;
+    const entry = this.#sign(origin, nowMs);
     this.#headers.set(origin, entry);
-    if (this.#headers.size > MAX_ORIGINS) {
-      const [oldest] = this.#headers.keys();
-      if (oldest !== undefined) this.#headers.delete(oldest);
-    }
+    if (this.#headers.size > MAX_ORIGINS) this.#headers.delete(this.#headers.oldest()?.key ?? "");
     return entry.header;
   }
 
