@@ -3,6 +3,8 @@ import type { Digest } from "./store.ts";
 /** 2^24 bits: three bytes of a digest are exactly one probe, and a million digests answer "maybe" to 0.2 % of strangers. */
 const filterBytes = 2 ** 21;
 const probes = 4;
+/** What a filter looks at of a digest, from its beginning. */
+export const bloomBytes = probes * 3;
 
 /**
  * Says of most digests that they surely were never added. Digests are keyed and uniformly random already, so their own
@@ -10,9 +12,8 @@ const probes = 4;
  * being "maybe" until the next start, or until all is cleared.
  */
 export interface Bloom {
+  /** Its first `bloomBytes` bytes will do, in hex of either case. */
   add(digest: Digest): void;
-  /** The same for a digest as the database keeps it. */
-  addBytes(digest: Uint8Array): void;
   /** False = surely never added. */
   mayHave(digest: Digest): boolean;
   /** Takes all out. Only for whoever alone adds, at a moment when nothing is left to be found. */
@@ -31,11 +32,6 @@ export function createBloom(memory: SharedArrayBuffer): Bloom {
   return {
     add(digest) {
       for (let i = 0; i < probes; i += 1) set(parseInt(digest.slice(i * 6, i * 6 + 6), 16));
-    },
-    addBytes(digest) {
-      for (let i = 0; i < probes * 3; i += 3) {
-        set(((digest[i] ?? 0) << 16) | ((digest[i + 1] ?? 0) << 8) | (digest[i + 2] ?? 0));
-      }
     },
     mayHave(digest) {
       for (let i = 0; i < probes; i += 1) {

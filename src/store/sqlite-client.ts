@@ -90,6 +90,8 @@ export async function startWriter(
   const worker = new Worker(new URL(`./sqlite-writer${extension}`, import.meta.url), {
     workerData: { ...data, abandonedThrough } satisfies WriterData,
     execArgv: ["--disable-warning=ExperimentalWarning"],
+    // What this thread makes lives for one commit: with a larger young generation it would only hold more memory.
+    resourceLimits: { maxYoungGenerationSizeMb: 6 },
     name: "store",
   });
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));

@@ -1,6 +1,6 @@
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { systemClock } from "../clock.ts";
-import { createBloom } from "./bloom.ts";
+import { bloomBytes, createBloom } from "./bloom.ts";
 import type { Bloom } from "./bloom.ts";
 import type { Connection } from "./sqlite-connection.ts";
 import { openDatabase } from "./sqlite-database.ts";
@@ -143,20 +143,23 @@ function check(database: Database): void {
 
 /** Everything on disk that might be asked for, so that the other side need not ask for the rest. */
 function fillFilters(connection: Connection): void {
-  const fill = (filter: Bloom, sql: string): number => {
+  // As text and no longer than the filter looks: a million blobs would be a million allocations outside the heap.
+  const fill = (filter: Bloom, column: string, from: string): number => {
     let digests = 0;
-    for (const { digest } of connection.iterate(sql)) {
-      if (!(digest instanceof Uint8Array)) continue;
-      filter.addBytes(digest);
+    for (const { digest } of connection.iterate(
+      `SELECT hex(substr(${column}, 1, ${bloomBytes})) AS digest FROM ${from}`,
+    )) {
+      if (typeof digest !== "string") continue;
+      filter.add(digest);
       digests += 1;
     }
     return digests;
   };
-  fill(createBloom(data.rejectionFilter), "SELECT device AS digest FROM rejections");
-  fill(createBloom(data.dedupeFilter), "SELECT dedupe_key AS digest FROM delivered");
+  fill(createBloom(data.rejectionFilter), "device", "rejections");
+  fill(createBloom(data.dedupeFilter), "dedupe_key", "delivered");
   keysInFilter =
-    fill(outboxFilter, "SELECT dedupe_key AS digest FROM outbox WHERE dedupe_key IS NOT NULL") +
-    fill(outboxFilter, "SELECT device AS digest FROM outbox WHERE slot IS NOT NULL");
+    fill(outboxFilter, "dedupe_key", "outbox WHERE dedupe_key IS NOT NULL") +
+    fill(outboxFilter, "device", "outbox WHERE slot IS NOT NULL");
 }
 
 function serve(database: Database, unlock: () => void): void {
