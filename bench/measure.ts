@@ -1,3 +1,4 @@
+import type { LoadApp } from "../src/load/replay.ts";
 import type { LoadFigures } from "../src/load/tally.ts";
 import type { LoadOrder } from "./load-child.ts";
 import type { MeasuredProcess, ProbeAnswer } from "./measured-process.ts";
@@ -32,11 +33,13 @@ export async function measure(options: {
   readonly upstreams: BenchUpstreams;
   readonly load: MeasuredProcess;
   readonly durationMs: number;
+  /** Instead of the scenario's. */
+  readonly apps?: readonly LoadApp[];
 }): Promise<Measurement> {
   const { subject, scenario, upstreams, load, durationMs } = options;
   const order: LoadOrder = {
     url: subject.url,
-    apps: appsOf(scenario, upstreams.addresses),
+    apps: options.apps ?? appsOf(scenario, upstreams.addresses),
     callers: scenario.callers,
     durationMs,
   };

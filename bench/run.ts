@@ -19,8 +19,9 @@ import {
   type RunningSubject,
   type Subject,
 } from "./subjects.ts";
+import { measureScale } from "./scale.ts";
 import { measureStarts, startTable } from "./start.ts";
-import { startUpstreams, type UpstreamKind } from "./upstreams.ts";
+import { startUpstreams, type BenchUpstreams, type UpstreamKind } from "./upstreams.ts";
 
 interface BenchFlags {
   readonly quick?: true;
@@ -32,6 +33,7 @@ interface BenchFlags {
   readonly profile?: string;
   readonly write?: true;
   readonly start?: true;
+  readonly scale?: true;
 }
 
 const print = (line = ""): void => void process.stdout.write(`${line}\n`);
@@ -41,16 +43,7 @@ export async function runBench(
   subjects: readonly Subject[],
   flags: Omit<BenchFlags, "write">,
 ): Promise<readonly Row[]> {
-  const directory = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
-  const processes: MeasuredProcess[] = [];
-  try {
-    const upstreams = await startUpstreams(directory, flags.upstream);
-    processes.push(upstreams.process);
-    const load = new MeasuredProcess(fileURLToPath(new URL("load-child.ts", import.meta.url)), [], {
-      logFile: `${directory}/load.log`,
-    });
-    processes.push(load);
-    await load.message();
+  return withRig(flags.upstream, async ({ directory, load, processes, upstreams }) => {
     const running: RunningSubject[] = [];
     for (const subject of subjects) {
       const one = await subject.start(upstreams.addresses, directory);
@@ -84,6 +77,29 @@ export async function runBench(
       printRow(scenario, row, rounds);
     }
     return rows;
+  });
+}
+
+/** What every measurement needs: upstreams and callers in processes of their own, a directory that goes at the end. */
+interface Rig {
+  readonly directory: string;
+  readonly upstreams: BenchUpstreams;
+  readonly load: MeasuredProcess;
+  /** Whatever is in here is stopped at the end. */
+  readonly processes: MeasuredProcess[];
+}
+
+async function withRig<T>(kind: UpstreamKind, work: (rig: Rig) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
+  const processes: MeasuredProcess[] = [];
+  try {
+    const upstreams = await startUpstreams(directory, kind);
+    processes.push(upstreams.process);
+    const script = fileURLToPath(new URL("load-child.ts", import.meta.url));
+    const load = new MeasuredProcess(script, [], { logFile: `${directory}/load.log` });
+    processes.push(load);
+    await load.message();
+    return await work({ directory, load, processes, upstreams });
   } finally {
     for (const process of processes.reverse()) await process.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -157,6 +173,13 @@ async function main(flags: BenchFlags): Promise<void> {
       if (flags.write === true) writeResult("start.md", `${machine()}.\n\n${table}`);
       return;
     }
+    if (flags.scale === true) {
+      const { rounds, seconds } = flags;
+      const table = await withRig("lean", (rig) => measureScale({ ...rig, rounds, seconds, print }));
+      print(`\n${table}`);
+      if (flags.write === true) writeResult("scale.md", `${machine()}.\n\n${table}`);
+      return;
+    }
     const rows = await runBench([referenceRelay, gatewaySubject(), leanGateway], flags);
     if (flags.write === true) writeResults(rows, flags);
   } catch (error) {
@@ -189,6 +212,7 @@ if (import.meta.main) {
     )
     .option("--profile <directory>", "write CPU and allocation profiles of the relays there")
     .option("--start", "instead: time from nothing to the first answer, and memory when idle")
+    .option("--scale", "instead: what pushkeys, apps, rejections, waiting pushes and those under way cost")
     .option("--write", "write tables and plots into bench/results/")
     .addHelpText(
       "after",

@@ -34,20 +34,29 @@ export const referenceRelay: Subject = {
   },
 };
 
+/** What a configuration of the benchmark has at least. */
+export interface BaseConfig {
+  readonly apps: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Keys on top of a configuration, or what makes them of it. */
+export type Extra = object | ((base: BaseConfig) => object);
+
 /** A gateway's configuration: an app for each upstream, SQLite on disk, metrics on; `extra` on top. */
 export function gatewayConfig(
   upstreams: UpstreamAddresses,
   directory: string,
   slug: string,
-  extra: object = {},
+  extra: Extra = {},
 ): object {
+  const base = parse(readFileSync(upstreams.config, "utf8"), { version: "1.1" }) as BaseConfig;
   return {
-    ...(parse(readFileSync(upstreams.config, "utf8"), { version: "1.1" }) as object),
+    ...base,
     http: { port: 0 },
     admin: { enabled: false },
     metrics: { prometheus: { enabled: true, address: "127.0.0.1", port: 0 } },
     store: { url: `sqlite:${directory}/${slug}.db` },
-    ...extra,
+    ...(typeof extra === "function" ? extra(base) : extra),
   };
 }
 
@@ -59,7 +68,11 @@ export function gatewaySubject(
   options: {
     readonly name?: string;
     readonly main?: string;
-    readonly extra?: object;
+    readonly extra?: Extra;
+    /** Without it the process is as an operator's; nothing can be asked of it then. */
+    readonly probe?: false;
+    /** Fills the store's file before the start. */
+    readonly prepare?: (storeFile: string) => Promise<void>;
     readonly nodeArgs?: readonly string[];
   } = {},
 ): Subject {
@@ -69,6 +82,8 @@ export function gatewaySubject(
     async start(upstreams, directory) {
       const slug = name.replaceAll(/\W+/g, "-");
       const config = gatewayConfig(upstreams, directory, slug, options.extra);
+      await options.prepare?.(`${directory}/${slug}.db`);
+      const hasProbe = options.probe !== false;
       const file = `${directory}/${slug}.yaml`;
       writeFileSync(file, stringify(config, { version: "1.1" }));
       const process = new MeasuredProcess(
@@ -77,12 +92,12 @@ export function gatewaySubject(
         {
           logFile: `${directory}/${slug}.log`,
           cwd: directory,
-          probe: true,
+          ...(hasProbe ? { probe: true as const } : {}),
           ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
         },
       );
       const port = Number((await process.logged(/"listening"[^\n]*?"port":(\d+)/))[1]);
-      return { name, url: `http://127.0.0.1:${port}/_matrix/push/v1/notify`, process, hasProbe: true };
+      return { name, url: `http://127.0.0.1:${port}/_matrix/push/v1/notify`, process, hasProbe };
     },
   };
 }
