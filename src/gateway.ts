@@ -1,6 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Board } from "./admin/board.ts";
+import type { AdminRoute } from "./admin/route.ts";
+import { adminRoutes } from "./admin/routes.ts";
 import type { Clock } from "./clock.ts";
 import type { Loaded } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
@@ -8,6 +11,7 @@ import { createEngine, type Engine } from "./core/engine.ts";
 import { combineObservers, type Observer } from "./core/observer.ts";
 import { frontDoors } from "./doors/index.ts";
 import { appStates } from "./gateway/app-states.ts";
+import { reloadReport, startAdminListener, type AdminListener } from "./gateway/admin.ts";
 import { createApps, type AppSet } from "./gateway/apps.ts";
 import { doorOptions } from "./gateway/doors.ts";
 import { Live } from "./gateway/live.ts";
@@ -50,6 +54,8 @@ export interface Addresses {
   readonly http: readonly AddressInfo[];
   /** Port of the metrics listener; absent when it is off. */
   readonly metricsPort?: number;
+  /** Port of the admin listener; absent when it is off. */
+  readonly adminPort?: number;
 }
 
 export { StartError };
@@ -69,7 +75,10 @@ export class Gateway {
   readonly #live: Live;
   readonly #server: HttpServer;
   readonly #tracing: Tracing | undefined;
+  readonly #board: Board;
+  #adminListener: AdminListener | undefined;
   #metricsServer: MetricsServer | undefined;
+  readonly #storeTrouble: () => string | undefined;
   #stopping = false;
   #cancelUpkeep = (): void => {};
   #stopWatchdog = (): void => {};
@@ -78,6 +87,8 @@ export class Gateway {
     readonly options: GatewayOptions;
     readonly store: Store;
     readonly metrics: Metrics;
+    readonly board: Board;
+    readonly storeTrouble: () => string | undefined;
     readonly observer: Observer;
     readonly tracing: Tracing | undefined;
     readonly apps: AppSet;
@@ -91,6 +102,8 @@ export class Gateway {
     this.#metrics = parts.metrics;
     this.#engine = parts.engine;
     this.#tracing = parts.tracing;
+    this.#board = parts.board;
+    this.#storeTrouble = parts.storeTrouble;
     const httpObserver = combineHttpObservers(
       parts.metrics.httpObserver,
       createAccessLogObserver(log),
@@ -146,7 +159,8 @@ export class Gateway {
   /** Builds everything and listens nowhere yet. Rejects with `StartError`. */
   static async create(options: GatewayOptions): Promise<Gateway> {
     const { config, clock, log } = options;
-    const store = await open(options);
+    let storeTrouble: string | undefined;
+    const store = await open(options, (code) => (storeTrouble = code));
     let set: AppSet | undefined;
     let gateway: Gateway | undefined;
     let tracing: Tracing | undefined;
@@ -170,10 +184,12 @@ export class Gateway {
         appStates: () => (gateway === undefined ? [] : gateway.#appStates()),
         logLinesDropped: () => log.droppedLines(),
       });
+      const board = new Board(clock);
       tracing = await openTracing(config, clock, store.installationKey);
       const observer = combineObservers(
         metrics.observer,
         createLogObserver(log, clock),
+        board.observer,
         ...(tracing === undefined ? [] : [tracing.observer]),
       );
       set = await createApps(config, known, { clock, log, store: store.knownApps });
@@ -191,7 +207,19 @@ export class Gateway {
       });
       const tls = await readTls(config);
       measureTls(metrics, tls);
-      gateway = new Gateway({ options, store, metrics, observer, tracing, apps: set, engine, tls, steady });
+      gateway = new Gateway({
+        options,
+        store,
+        storeTrouble: () => storeTrouble,
+        metrics,
+        board,
+        observer,
+        tracing,
+        apps: set,
+        engine,
+        tls,
+        steady,
+      });
       await noteConfigured(store, set.apps.keys(), clock);
       return gateway;
     } catch (error) {
@@ -213,6 +241,7 @@ export class Gateway {
         const { address, port } = metrics.prometheus;
         this.#metricsServer = await startMetricsServer({ registry: this.#metrics.registry, address, port });
       }
+      this.#adminListener = await startAdminListener(config.admin, this.#adminRoutes(), this.#options);
       const bound = await this.#server.listen(
         http.bind_addresses.map((address) => ({ address, port: http.port })),
       );
@@ -226,7 +255,12 @@ export class Gateway {
       });
       this.#stopWatchdog = startWatchdog(this.#options.clock, log);
       const metricsPort = this.#metricsServer?.port;
-      return { http: bound, ...(metricsPort === undefined ? {} : { metricsPort }) };
+      const adminPort = this.#adminListener?.port;
+      return {
+        http: bound,
+        ...(metricsPort === undefined ? {} : { metricsPort }),
+        ...(adminPort === undefined ? {} : { adminPort }),
+      };
     } catch (error) {
       await this.stop({ drainMs: 0 });
       throw asStartError(error);
@@ -250,6 +284,20 @@ export class Gateway {
   /** Takes over what has changed in the configuration's file. A wrong one changes nothing. Never rejects. */
   reload(): Promise<ReloadResult> {
     return this.#live.reload();
+  }
+
+  #adminRoutes(): readonly AdminRoute[] {
+    return adminRoutes({
+      version,
+      clock: this.#options.clock,
+      store: this.#store,
+      board: this.#board,
+      apps: () => this.apps.apps,
+      circuits: () => this.#engine.circuits(),
+      isStopping: () => this.#stopping,
+      storeTrouble: this.#storeTrouble,
+      reload: async () => reloadReport(await this.reload()),
+    });
   }
 
   /**
@@ -276,14 +324,23 @@ export class Gateway {
       this.#metrics.close();
       await this.#metricsServer?.close();
       await this.#tracing?.close();
+      await this.#adminListener?.stop();
       await this.#store.close().catch(() => log.warn("the store did not close in order"));
     }
   }
 }
 
-async function open({ config, clock, log, onFatal }: GatewayOptions): Promise<Store> {
+async function open(
+  { config, clock, log, onFatal }: GatewayOptions,
+  onTrouble: (code: string | undefined) => void,
+): Promise<Store> {
   try {
-    return await openStore(config.store.url, { clock, log, onFailure: () => onFatal("the store is lost") });
+    return await openStore(config.store.url, {
+      clock,
+      log,
+      onFailure: () => onFatal("the store is lost"),
+      onHealth: (trouble) => onTrouble(trouble?.code),
+    });
   } catch (error) {
     throw asStartError(error);
   }

@@ -53,6 +53,9 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["http/config.ts", `http/ ${sectionParts}`],
   ["http/", `http/ core/ ${leaves}`],
 
+  // What operators see and do; it is given what it tells of by the gateway.
+  ["admin/", `admin/ explain/ core/ http/ store/store.ts ${leaves}`],
+
   // Whoever counts or logs listens; nobody asks them.
   ["log-config.ts metrics/config.ts", `${sectionParts} json.ts`],
   ["log/", `log/ ${leaves}`],
@@ -72,7 +75,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // These alone know everyone.
   [
     "gateway.ts gateway/",
-    `gateway/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ tracing/ upstream/ log-config.ts log-observer.ts version.ts watchdog.ts ${leaves}`,
+    `gateway/ admin/ explain/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ tracing/ upstream/ log-config.ts log-observer.ts version.ts watchdog.ts ${leaves}`,
   ],
   [
     "cli/ demo/",

@@ -43,6 +43,7 @@ const table = {
     errcode: "M_UNAUTHORIZED",
     sentence: "The credentials are missing or wrong.",
   },
+  forbidden: { status: 403, errcode: "M_FORBIDDEN", sentence: "This may not be asked from there." },
   "unknown-path": { status: 404, errcode: "M_UNRECOGNIZED", sentence: "Nothing is served here." },
   "wrong-method": { status: 405, errcode: "M_UNRECOGNIZED", sentence: "This method is not served here." },
   "too-slow": { status: 408, errcode: "M_UNKNOWN", sentence: "The request did not end in time." },

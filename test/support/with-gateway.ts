@@ -42,6 +42,8 @@ export type TestConfig = Readonly<Record<string, unknown>> & {
 export interface RunningGateway {
   readonly url: string;
   readonly metricsUrl: string;
+  /** The admin listener; off unless the set-up's `config.admin` wants it. */
+  readonly adminUrl: string;
   readonly simulators: Simulators;
   readonly gateway: Gateway;
   /** Every line that was logged. */
@@ -128,7 +130,7 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     load,
     onFatal: (what) => logLines.push(`FATAL ${what}`),
   });
-  const { http: bound, metricsPort } = await gateway.start();
+  const { http: bound, metricsPort, adminPort } = await gateway.start();
   const url = `http://127.0.0.1:${bound[0]?.port ?? 0}/_matrix/push/v1/notify`;
   const metricsUrl = `http://127.0.0.1:${metricsPort ?? 0}/metrics`;
   const http = createHttpClient({});
@@ -140,6 +142,7 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
   return {
     url,
     metricsUrl,
+    adminUrl: `http://127.0.0.1:${adminPort ?? 0}`,
     simulators,
     gateway,
     logLines,

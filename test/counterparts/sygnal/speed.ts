@@ -7,7 +7,7 @@ import { machine, speedTable } from "../../../bench/report.ts";
 import { runBench } from "../../../bench/run.ts";
 import type { Subject } from "../../../bench/subjects.ts";
 import type { UpstreamAddresses } from "../../../bench/upstreams.ts";
-import { freePort } from "../../faults/support/gateway-process.ts";
+import { freePort } from "../../support/free-port.ts";
 import type { Listening } from "../../support/upstream-server.ts";
 import { LOG } from "./scene.ts";
 import { answering, type SideProgram } from "./side.ts";

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
-import { freePort } from "../../faults/support/gateway-process.ts";
+import { freePort } from "../../support/free-port.ts";
 
 /** The server's name in user and room ids; nobody is there. */
 export const SERVER_NAME = "harbour.example";

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { upstreamOfTests } from "../../support/http2-client.ts";
+import { freePort } from "../../support/free-port.ts";
 import { ANDROID, IOS } from "../../support/with-gateway.ts";
 import type { Upstreams } from "./upstreams.ts";
 
@@ -52,16 +52,6 @@ export interface GatewayProcessOptions {
   /** Default: read by us. */
   readonly stdio?: "pipe" | "unread";
   readonly name?: string;
-}
-
-/** A port that nobody listens on just now; asked for early, so that a restart comes back to the same one. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Writes the configuration; nothing runs yet. */
