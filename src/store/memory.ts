@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { notADigest } from "./digest.ts";
 import { memoryDevices } from "./memory-devices.ts";
 import { memoryOutbox } from "./memory-outbox.ts";
+import { memoryOutcomes } from "./memory-outcomes.ts";
 import type { Dedupe, Digest, KnownApp, KnownApps, Rejections, Store, Verdict } from "./store.ts";
 import { StoreError } from "./store.ts";
 
@@ -118,6 +119,7 @@ export function openMemoryStore(clock: Clock = systemClock): Store {
     rejections,
     dedupe,
     knownApps,
+    outcomes: memoryOutcomes(check),
     outbox: memoryOutbox(clock, whenClosed),
     devices: memoryDevices(whenClosed),
     async prune(nowMs) {

@@ -1,4 +1,5 @@
 import { devicesStep } from "./postgres-devices-step.ts";
+import { outcomesStep } from "./postgres-outcomes-step.ts";
 import { promisedStep, rememberedStep } from "./postgres-steps.ts";
 import { supersedeStep } from "./postgres-supersede-step.ts";
 import { StoreError } from "./store.ts";
@@ -132,6 +133,32 @@ export const migrations: readonly Migration[] = [
     name: "superseded pushes",
     sqlite: "",
     postgres: supersedeStep,
+  },
+  {
+    // What became of pushes lately. In the order of `entry` the oldest go first.
+    name: "past outcomes",
+    sqlite: `
+      CREATE TABLE outcomes (
+        entry INTEGER PRIMARY KEY NOT NULL,
+        push TEXT NOT NULL UNIQUE,
+        at_ms INTEGER NOT NULL,
+        app TEXT NOT NULL,
+        pushkin TEXT NOT NULL,
+        device BLOB NOT NULL CHECK (length(device) = 32),
+        event BLOB CHECK (length(event) = 32),
+        request TEXT,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        status INTEGER,
+        answer TEXT,
+        attempts INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX outcomes_by_device ON outcomes (device);
+      CREATE INDEX outcomes_by_event ON outcomes (event) WHERE event IS NOT NULL;
+      CREATE INDEX outcomes_by_request ON outcomes (request) WHERE request IS NOT NULL;
+    `,
+    postgres: outcomesStep,
   },
 ];
 

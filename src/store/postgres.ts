@@ -5,6 +5,7 @@ import { createLane } from "./call-lane.ts";
 import { postgresDevices } from "./postgres-devices.ts";
 import { watchHealth } from "./postgres-health.ts";
 import { postgresOutbox } from "./postgres-outbox.ts";
+import { postgresOutcomes } from "./postgres-outcomes.ts";
 import { createPostgresPool } from "./postgres-pool.ts";
 import type { PostgresPool, PostgresTimeouts } from "./postgres-pool.ts";
 import { postgresDedupe, postgresKnownApps, postgresRejections, toBigint } from "./postgres-remembered.ts";
@@ -67,6 +68,7 @@ export async function openPostgresStore(server: PostgresServer, options: Postgre
     rejections: postgresRejections(gate, pool),
     dedupe: postgresDedupe(gate, pool),
     knownApps: postgresKnownApps(gate, pool),
+    outcomes: postgresOutcomes(gate, pool),
     outbox: postgresOutbox(gate, pool),
     devices: postgresDevices(gate, pool),
     prune: postgresPrune(gate, pool),

@@ -4,6 +4,7 @@ import { deviceOperations } from "./sqlite-device-operations.ts";
 import { blob, read, write } from "./sqlite-operation.ts";
 import type { Operation } from "./sqlite-operation.ts";
 import { outboxOperations } from "./sqlite-outbox-operations.ts";
+import { outcomeOperations } from "./sqlite-outcome-operations.ts";
 import type { Digest, KnownApp, Verdict } from "./store.ts";
 
 /** Everything the writer thread does; a new need is a new entry. */
@@ -117,6 +118,7 @@ export const operations = {
 
   ...outboxOperations,
   ...deviceOperations,
+  ...outcomeOperations,
 };
 
 function knownApp(row: Record<string, SQLOutputValue>): KnownApp {

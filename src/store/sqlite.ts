@@ -9,6 +9,7 @@ import { sqliteDevices } from "./sqlite-devices.ts";
 import { sqliteOutbox } from "./sqlite-outbox.ts";
 import { createSteadyClock } from "./steady-clock.ts";
 import type { SteadyClock, SteadyReading } from "./steady-clock.ts";
+import { sqliteOutcomes } from "./sqlite-outcomes.ts";
 import { StoreError } from "./store.ts";
 import type { Dedupe, KnownApps, Rejections, Store } from "./store.ts";
 
@@ -109,6 +110,7 @@ function storeOver(client: Client, filters: Filters, clock: Clock, steady: Stead
     dedupe: sqliteDedupe(client, dedupeFilter),
     knownApps: sqliteKnownApps(client),
     outbox: sqliteOutbox(client, { clock, filter: outboxFilter, steady }),
+    outcomes: sqliteOutcomes(client),
     devices: sqliteDevices(client),
     async prune(nowMs) {
       for (let total = 0; ;) {

@@ -272,6 +272,50 @@ export interface Devices {
   count(): Promise<number>;
 }
 
+/** What became of one push, as far as support may know it: no content, names or pushkeys. One row a push, its latest state. */
+export interface PastOutcome {
+  /** The push's id, a UUID. */
+  readonly push: string;
+  /** When it came to this state. Milliseconds since 1970. */
+  readonly atMs: number;
+  /** The app's key in the configuration; empty when none was found. */
+  readonly app: string;
+  /** `apns`, `gcm`, …; empty when no app was found. */
+  readonly pushkin: string;
+  readonly device: Digest;
+  readonly event?: Digest;
+  /** The id of the request that brought it. */
+  readonly request?: string;
+  readonly kind: "delivered" | "rejected" | "retryable" | "dropped" | "accepted";
+  /** From the closed lists of the core; empty for what needs none. */
+  readonly reason: string;
+  /** What the upstream answered last. */
+  readonly status?: number;
+  readonly answer?: string;
+  readonly attempts: number;
+  /** Nothing is sent after this. Milliseconds since 1970. */
+  readonly expiresAtMs: number;
+}
+
+/** What became of pushes lately, for `explain`. Nothing depends on it: it is written late and may be lost. */
+export interface Outcomes {
+  /** Other processes write and look here too. */
+  readonly shared: boolean;
+  /**
+   * Writes states, each over an earlier one of its push; an event or request that is not given stays. Forgets some of
+   * the oldest pushes: those beyond `maxRows`, and those last seen before `forgetBeforeMs`.
+   */
+  put(
+    outcomes: readonly PastOutcome[],
+    bounds: { readonly maxRows: number; readonly forgetBeforeMs: number },
+  ): Promise<void>;
+  /** The latest first. A list finds what is about any of its devices. */
+  find(
+    by: { readonly devices: readonly Digest[] } | { readonly event: Digest } | { readonly id: string },
+    limit: number,
+  ): Promise<readonly PastOutcome[]>;
+}
+
 /** The state that outlives a process, one small interface a need. All methods reject with `StoreError` only. */
 export interface Store {
   /** True when what is written survives the process; then a push may be promised (D6). */
@@ -283,6 +327,7 @@ export interface Store {
   readonly knownApps: KnownApps;
   readonly outbox: Outbox;
   readonly devices: Devices;
+  readonly outcomes: Outcomes;
   /** Deletes what has expired. Called now and then. Resolves to the number of rows deleted. */
   prune(nowMs: number): Promise<number>;
   /** Flushes and frees. No method may be called afterwards. */

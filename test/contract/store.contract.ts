@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Store } from "../../src/store/store.ts";
 import { deviceOf, devicesContract, reportOf } from "./devices.contract.ts";
 import { entryOf, outboxContract } from "./outbox.contract.ts";
+import { outcomesContract } from "./outcomes.contract.ts";
 import type { StoreTraits } from "./outbox.contract.ts";
 
 /** A digest as the core makes them: uniformly random, always the same for the same name. */
@@ -27,6 +28,8 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
       expect(Buffer.from(store.installationKey).equals(other.installationKey)).toBe(false);
       await other.close();
     });
+
+    outcomesContract(() => store);
 
     describe("rejections", () => {
       const device = digestOf("device");

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { JsonValue } from "../../../src/json.ts";
 import type { RecordedRequest } from "../../../src/simulator/recorder.ts";
-import { freePort } from "../../faults/support/gateway-process.ts";
+import { freePort } from "../../support/free-port.ts";
 import { comparedHeaders, type Case, type Observed, type Sent } from "./case.ts";
 import { rawRequest } from "./raw-request.ts";
 import type { Scene } from "./scene.ts";
