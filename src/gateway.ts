@@ -9,6 +9,9 @@ import type { Loaded } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createEngine, type Engine } from "./core/engine.ts";
 import { combineObservers, type Observer } from "./core/observer.ts";
+import { Digests } from "./core/digest.ts";
+import { explain } from "./explain/explainer.ts";
+import { History } from "./explain/history.ts";
 import { frontDoors } from "./doors/index.ts";
 import { appStates } from "./gateway/app-states.ts";
 import { reloadReport, startAdminListener, type AdminListener } from "./gateway/admin.ts";
@@ -76,6 +79,7 @@ export class Gateway {
   readonly #server: HttpServer;
   readonly #tracing: Tracing | undefined;
   readonly #board: Board;
+  readonly #history: History | undefined;
   #adminListener: AdminListener | undefined;
   #metricsServer: MetricsServer | undefined;
   readonly #storeTrouble: () => string | undefined;
@@ -88,6 +92,7 @@ export class Gateway {
     readonly store: Store;
     readonly metrics: Metrics;
     readonly board: Board;
+    readonly history: History | undefined;
     readonly storeTrouble: () => string | undefined;
     readonly observer: Observer;
     readonly tracing: Tracing | undefined;
@@ -103,6 +108,7 @@ export class Gateway {
     this.#engine = parts.engine;
     this.#tracing = parts.tracing;
     this.#board = parts.board;
+    this.#history = parts.history;
     this.#storeTrouble = parts.storeTrouble;
     const httpObserver = combineHttpObservers(
       parts.metrics.httpObserver,
@@ -186,11 +192,23 @@ export class Gateway {
       });
       const board = new Board(clock);
       tracing = await openTracing(config, clock, store.installationKey);
+      const history = !config.explain.enabled
+        ? undefined
+        : new History({
+            outcomes: store.outcomes,
+            digests: new Digests(store.installationKey),
+            clock,
+            bounds: () => {
+              const { keep: keepMs, max_rows: maxRows } = (gateway?.config ?? config).explain;
+              return { keepMs, maxRows };
+            },
+          });
       const observer = combineObservers(
         metrics.observer,
         createLogObserver(log, clock),
         board.observer,
         ...(tracing === undefined ? [] : [tracing.observer]),
+        ...(history === undefined ? [] : [history.observer]),
       );
       set = await createApps(config, known, { clock, log, store: store.knownApps });
       measureApps(metrics, set);
@@ -213,6 +231,7 @@ export class Gateway {
         storeTrouble: () => storeTrouble,
         metrics,
         board,
+        history,
         observer,
         tracing,
         apps: set,
@@ -271,6 +290,11 @@ export class Gateway {
     return appStates(this.apps.apps.values(), this.#engine.circuits());
   }
 
+  /** The configuration of the moment; what needs a restart is in it as the file has it. */
+  get config(): Config {
+    return this.#live.config;
+  }
+
   /** The apps of the moment. */
   get apps(): AppSet {
     return this.#live.apps;
@@ -287,6 +311,7 @@ export class Gateway {
   }
 
   #adminRoutes(): readonly AdminRoute[] {
+    const history = this.#history;
     return adminRoutes({
       version,
       clock: this.#options.clock,
@@ -296,6 +321,19 @@ export class Gateway {
       circuits: () => this.#engine.circuits(),
       isStopping: () => this.#stopping,
       storeTrouble: this.#storeTrouble,
+      ...(history === undefined
+        ? {}
+        : {
+            explain: (subject: string) =>
+              explain(subject, {
+                history,
+                store: this.#store,
+                digests: new Digests(this.#store.installationKey),
+                clock: this.#options.clock,
+                apps: () => this.apps.apps,
+                circuits: () => this.#engine.circuits(),
+              }),
+          }),
       reload: async () => reloadReport(await this.reload()),
     });
   }
@@ -316,6 +354,7 @@ export class Gateway {
     try {
       await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#engine.stop(limit.signal)]);
       await this.#live.stop(limit.signal);
+      await this.#history?.stop();
       await noteConfigured(this.#store, this.#live.apps.apps.keys(), clock).catch(() =>
         log.warn("the store did not take the last entries"),
       );

@@ -56,6 +56,9 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // What operators see and do; it is given what it tells of by the gateway.
   ["admin/", `admin/ explain/ core/ http/ store/store.ts ${leaves}`],
 
+  ["explain/config.ts", sectionParts],
+  ["explain/", `explain/ core/ store/store.ts ${leaves}`],
+
   // Whoever counts or logs listens; nobody asks them.
   ["log-config.ts metrics/config.ts", `${sectionParts} json.ts`],
   ["log/", `log/ ${leaves}`],

@@ -1,11 +1,17 @@
 import { jsonAnswer, type Answer } from "../http/answer.ts";
-import type { JsonObject } from "../json.ts";
+import type { Explanation } from "../explain/explainer.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import { StoreError } from "../store/store.ts";
 import type { AdminRoute } from "./route.ts";
 import { readiness, status, type StatusSources } from "./status.ts";
 
+/** The longest pushkey that a door takes, with room. */
+const MAX_SUBJECT_CHARACTERS = 8_192;
+
 /** What the admin listener can do. */
 export interface AdminDeps extends StatusSources {
+  /** What is known of a device, event or request; absent when nothing is remembered. Rejects with `StoreError`. */
+  readonly explain?: (subject: string) => Promise<Explanation>;
   /** Takes over what has changed in the configuration's file; what came of it as JSON, with `ok`. Never rejects. */
   readonly reload: () => Promise<JsonObject & { readonly ok: boolean }>;
 }
@@ -33,6 +39,12 @@ export function adminRoutes(deps: AdminDeps): readonly AdminRoute[] {
     },
     {
       method: "POST",
+      path: "/explain",
+      summary: 'What became of `{"subject": pushkey, event id or request id}`, in words and as data.',
+      handle: ({ body }) => unlessStoreFails(() => explainAnswer(body, deps)),
+    },
+    {
+      method: "POST",
       path: "/reload",
       summary:
         "Reads the configuration anew. A wrong one changes nothing and is answered 422 with its problems.",
@@ -42,6 +54,20 @@ export function adminRoutes(deps: AdminDeps): readonly AdminRoute[] {
       },
     },
   ];
+}
+
+async function explainAnswer(body: JsonValue | undefined, { explain }: AdminDeps): Promise<Answer> {
+  const subject = body !== undefined && isJsonObject(body) ? body["subject"] : undefined;
+  if (typeof subject !== "string" || subject === "" || subject.length > MAX_SUBJECT_CHARACTERS) {
+    return jsonAnswer(400, { error: `The key 'subject' must hold a pushkey, an event id or a request id.` });
+  }
+  if (explain === undefined) {
+    return jsonAnswer(404, {
+      error: "`explain` is switched off in the configuration: nothing is remembered.",
+    });
+  }
+  const { found, now, pushes, text } = await explain(subject);
+  return jsonAnswer(200, { found, text, now: [...now], pushes: pushes.map((push) => ({ ...push })) });
 }
 
 /** Nothing can be told of what is in a store that does not answer. */

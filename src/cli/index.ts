@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, MakeCommand>> = {
   serve: async () => (await import("./serve.ts")).serveCommand(),
   check: async () => withPushkins((await import("./check.ts")).checkCommand),
   doctor: async () => withPushkins((await import("./doctor.ts")).doctorCommand),
+  explain: async () => (await import("./explain.ts")).explainCommand(),
   reload: async () => (await import("./reload.ts")).reloadCommand(),
   send: async () => (await import("./send.ts")).sendCommand(),
   load: async () => (await import("./load.ts")).loadCommand(),

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { isJsonObject } from "../json.ts";
+import { readStdin } from "./stdin.ts";
 import { createHttpClient, type HttpResult } from "../upstream/http-client.ts";
 
 interface SendOptions {
@@ -102,12 +103,6 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function readStdin(): Promise<string> {
-  let text = "";
-  for await (const chunk of process.stdin.setEncoding("utf8")) text += String(chunk);
-  return text;
 }
 
 function count(text: string): number {

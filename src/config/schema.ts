@@ -6,6 +6,7 @@ import { checkFcmApp, checkRegistry, RegistryConfig } from "../doors/device-regi
 import { checkEvents } from "../doors/events/config.ts";
 import { checkSoftphone, SoftphoneConfig } from "../doors/softphone/config.ts";
 import { MatrixConfig } from "../doors/matrix/config.ts";
+import { ExplainConfig } from "../explain/config.ts";
 import { AdminConfig, checkAdmin, checkHttp, HttpConfig } from "../http/config.ts";
 import { LogConfig } from "../log-config.ts";
 import { checkMetrics, MetricsConfig, TracingConfig } from "../metrics/config.ts";
@@ -32,6 +33,7 @@ export const RootConfig = Type.Object(
     outbox: OutboxConfig,
     outbound: OutboundConfig,
     upstream: UpstreamConfig,
+    explain: ExplainConfig,
     matrix: MatrixConfig,
     registry: Type.Optional(RegistryConfig),
     softphone: Type.Optional(SoftphoneConfig),

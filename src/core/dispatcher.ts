@@ -11,7 +11,7 @@ import type { LatestBySlot } from "./latest-by-slot.ts";
 import { whenKnown } from "./lookup.ts";
 import type { Observer } from "./observer.ts";
 import { settledOf, type OutboxIntake } from "./outbox-intake.ts";
-import type { Outcome, Rejected, Settled } from "./outcome.ts";
+import type { Outcome, Rejected, Retryable, Settled } from "./outcome.ts";
 import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
 import type { PushLimits, Throttled } from "./push-limits.ts";
@@ -78,8 +78,9 @@ export class CoreDispatcher implements Dispatcher {
     const { attempter, clock, intake, latest, random } = deps;
     const onBug = (error: unknown): Settled => this.#bug(error);
     const windows = new Deadlines(clock);
+    const { observer } = deps;
     const stopping = this.#stopping.signal;
-    this.#runDeps = { attempter, intake, latest, clock, random, windows, stopping, onBug };
+    this.#runDeps = { attempter, intake, latest, observer, clock, random, windows, stopping, onBug };
   }
 
   async dispatch(pushes: readonly Push[], options: DispatchOptions): Promise<readonly Settled[]> {
@@ -143,7 +144,8 @@ export class CoreDispatcher implements Dispatcher {
     const app = apps.find(push.appId);
     if (app === undefined) {
       const settled = this.#withoutApp(push);
-      observer.settled({ push, device: "", settled, durationMs: 0, attempts: 0 });
+      const { requestId } = options;
+      observer.settled({ push, requestId, device: "", settled, durationMs: 0, attempts: 0 });
       return tell(settled, undefined);
     }
     observer.handed(app.name, app.pushkin.type);
@@ -156,6 +158,7 @@ export class CoreDispatcher implements Dispatcher {
           app: app.name,
           pushkin: app.pushkin.type,
           push,
+          requestId: options.requestId,
           device,
           settled,
           durationMs: clock.monotonic() - startedMs,
@@ -286,19 +289,21 @@ export class CoreDispatcher implements Dispatcher {
   ): Settled | Promise<Settled> {
     const { intake, observer } = this.#deps;
     observer.throttled(delivery.app.name, by);
-    if (intake === undefined) return { kind: "retryable", reason: "overloaded", retryAfterMs: waitMs };
+    const throttled: Retryable = { kind: "retryable", reason: "overloaded", retryAfterMs: waitMs };
+    if (intake === undefined) return throttled;
     const slot = by === "device" ? { slot: "throttled" } : {};
     return intake
       .commit(delivery, { key, attempts: 0, dueInMs: waitMs, running: false, ...slot })
-      .then(settledOf);
+      .then((commitment) => settledOf(commitment, throttled));
   }
 
   /** No place among the app's pushes under way: promised at once, and sent when there is room; else refused. */
   #withoutPlace(delivery: Delivery, key: Digest | undefined): Settled | Promise<Settled> {
     const { intake } = this.#deps;
-    const refused: Settled = { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
+    const refused: Retryable = { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
     if (intake === undefined || delivery.app.inFlight.limit === 0) return refused;
-    return intake.commit(delivery, { key, attempts: 0, dueInMs: 0, running: false }).then(settledOf);
+    const commitment = intake.commit(delivery, { key, attempts: 0, dueInMs: 0, running: false });
+    return commitment.then((result) => settledOf(result, refused));
   }
 
   /** Waits only for a store that has to be told. */

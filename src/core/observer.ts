@@ -1,4 +1,4 @@
-import type { Delivered, Dropped, Outcome, Rejected, Settled } from "./outcome.ts";
+import type { Delivered, Dropped, Outcome, Rejected, Retryable, Settled } from "./outcome.ts";
 import type { Throttled } from "./push-limits.ts";
 import type { Push, PushFacts } from "./push.ts";
 
@@ -28,12 +28,27 @@ export interface SettledEvent {
   readonly app?: string;
   readonly pushkin?: string;
   readonly push: Push;
+  /** The request that brought it; absent when it came by none. */
+  readonly requestId?: string;
   /** Keyed digest of (app, pushkey): log its prefix only. */
   readonly device: string;
   readonly settled: Settled;
   /** From the request's last byte. Milliseconds. */
   readonly durationMs: number;
   /** How many tries it took; 0 when the upstream was not asked. */
+  readonly attempts: number;
+}
+
+/** A try at a promised push came to nothing, and it goes on waiting. */
+export interface PostponedEvent {
+  /** The app's key in the configuration. */
+  readonly app: string;
+  readonly pushkin: string;
+  readonly facts: PushFacts;
+  /** Keyed digest of (app, pushkey): log its prefix only. */
+  readonly device: string;
+  readonly outcome: Retryable;
+  /** Tries in all. */
   readonly attempts: number;
 }
 
@@ -69,6 +84,7 @@ export interface Observer {
   attemptStarted(app: string, pushkin: string): void;
   attemptEnded(event: AttemptEvent): void;
   settled(event: SettledEvent): void;
+  postponed(event: PostponedEvent): void;
   /** A push that had been accepted has ended. */
   concluded(event: ConcludedEvent): void;
   /** A push was turned away because its app has too many under way. */
@@ -85,6 +101,7 @@ export const silentObserver: Observer = {
   attemptStarted() {},
   attemptEnded() {},
   settled() {},
+  postponed() {},
   concluded() {},
   overloaded() {},
   throttled() {},
@@ -99,6 +116,7 @@ export function combineObservers(...observers: readonly Observer[]): Observer {
     attemptStarted: (app, pushkin) => observers.forEach((o) => o.attemptStarted(app, pushkin)),
     attemptEnded: (event) => observers.forEach((o) => o.attemptEnded(event)),
     settled: (event) => observers.forEach((o) => o.settled(event)),
+    postponed: (event) => observers.forEach((o) => o.postponed(event)),
     concluded: (event) => observers.forEach((o) => o.concluded(event)),
     overloaded: (app) => observers.forEach((o) => o.overloaded(app)),
     throttled: (app, by) => observers.forEach((o) => o.throttled(app, by)),

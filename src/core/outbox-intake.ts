@@ -192,7 +192,11 @@ export function finalState(outcome: Exclude<Outcome, Retryable>): FinalState {
   }
 }
 
-/** What the sender hears of a commitment. */
-export function settledOf(commitment: Commitment): Settled {
-  return commitment.kind === "accepted" ? { kind: "accepted" } : commitment;
+/**
+ * What the sender hears of a commitment.
+ *
+ * @param because what kept the push from being settled
+ */
+export function settledOf(commitment: Commitment, because: Retryable): Settled {
+  return commitment.kind === "accepted" ? { kind: "accepted", because } : commitment;
 }

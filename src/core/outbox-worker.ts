@@ -307,7 +307,19 @@ export class OutboxWorker {
       if (slot !== undefined && latest.isOlder(app.name, device, slot, entry.receivedAtMs)) {
         return this.#end(entry, app, facts, { kind: "dropped", reason: "superseded" }, attempts);
       }
-      await intake.conclude(id, token, this.#later(outcome, attempts, app.pushkin.hasManyUpstreams === true));
+      const later = this.#later(outcome, attempts, app.pushkin.hasManyUpstreams === true);
+      const isOurs = await intake.conclude(id, token, later);
+      if (isOurs && facts !== undefined) {
+        const { attempts: tries } = later;
+        observer.postponed({
+          app: app.name,
+          pushkin: app.pushkin.type,
+          facts,
+          device,
+          outcome,
+          attempts: tries,
+        });
+      }
       return;
     }
     if (outcome.kind === "delivered") {

@@ -110,7 +110,13 @@ export type Retryable = Extract<Outcome, { kind: "retryable" }>;
 export type Dropped = Extract<Outcome, { kind: "dropped" }>;
 
 /** What a front door sees: an outcome, or `accepted`: durably ours, the outbox goes on trying. */
-export type Settled = Outcome | { readonly kind: "accepted" };
+export type Settled =
+  | Outcome
+  | {
+      readonly kind: "accepted";
+      /** What kept it from being settled at once; absent when an equal push had been promised before. */
+      readonly because?: Retryable;
+    };
 
 /** Nothing will change any more: neither a repeat nor waiting. */
 export function isFinal(outcome: Outcome): boolean {

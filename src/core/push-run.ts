@@ -7,6 +7,7 @@ import type { Attempter, Delivery } from "./attempter.ts";
 import { whenKnown } from "./lookup.ts";
 import { finalState, settledOf, type Commitment, type OutboxIntake } from "./outbox-intake.ts";
 import type { Outcome, Settled } from "./outcome.ts";
+import type { Observer } from "./observer.ts";
 import { retryDelayMs } from "./retry.ts";
 
 const superseded = { kind: "dropped", reason: "superseded" } as const satisfies Outcome;
@@ -17,6 +18,7 @@ export interface PushRunDeps {
   /** Absent with a store that keeps nothing: then nothing can be promised (D6). */
   readonly intake: OutboxIntake | undefined;
   readonly latest: LatestBySlot;
+  readonly observer: Observer;
   readonly clock: Clock;
   readonly random: () => number;
   /** The ends of the answer windows. */
@@ -125,7 +127,7 @@ export class PushRun {
       dueInMs: retryDelayMs(Math.max(1, this.attempts), outcome, random()),
       running: false,
     });
-    return settledOf(commitment);
+    return settledOf(commitment, outcome);
   }
 
   /** However many requests wait, one entry. */
@@ -140,22 +142,25 @@ export class PushRun {
       dueInMs: 0,
       running: true,
     });
-    return settledOf(await this.#commitment);
+    return settledOf(await this.#commitment, { kind: "retryable", reason: "answer-window" });
   }
 
   async #concludeLate(outcome: Outcome, commitment: Commitment): Promise<Settled> {
-    const { intake, random } = this.#deps;
+    const { intake, observer, random } = this.#deps;
     if (intake === undefined || commitment.kind !== "accepted" || commitment.token === undefined) {
-      return outcome.kind === "retryable" ? settledOf(commitment) : outcome;
+      return outcome.kind === "retryable" ? settledOf(commitment, outcome) : outcome;
     }
-    const { id } = this.delivery.facts;
+    const { app, device, facts } = this.delivery;
+    const told = { app: app.name, pushkin: app.pushkin.type, facts, device, attempts: this.attempts };
     const end = outcome.kind === "retryable" && this.#isSuperseded() ? superseded : outcome;
     if (end.kind !== "retryable") {
-      await intake.conclude(id, commitment.token, { state: finalState(end) });
+      const isOurs = await intake.conclude(facts.id, commitment.token, { state: finalState(end) });
+      if (isOurs) observer.concluded({ ...told, outcome: end });
       return end;
     }
     const dueInMs = retryDelayMs(Math.max(1, this.attempts), end, random());
-    await intake.conclude(id, commitment.token, { attempts: this.attempts, dueInMs });
-    return { kind: "accepted" };
+    await intake.conclude(facts.id, commitment.token, { attempts: this.attempts, dueInMs });
+    observer.postponed({ ...told, outcome: end });
+    return { kind: "accepted", because: end };
   }
 }

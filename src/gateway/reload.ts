@@ -22,6 +22,7 @@ const onceOnly: readonly (readonly [section: keyof Config, ...keys: string[]])[]
   ["tracing"],
   ["store"],
   ["workers"],
+  ["explain", "enabled"],
 ];
 
 /** Paths of what differs between two configurations and a reload cannot change. */

@@ -88,6 +88,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (reason === "duplicate") ours.duplicatesSuppressed.inc({ app });
       if (reason === "known-dead") ours.knownDead.inc({ app });
     },
+    postponed() {},
     concluded: ({ app, outcome }) =>
       ours.concluded.inc({ app, kind: outcome.kind, reason: reasonOf(outcome) }),
     overloaded: (app) => sygnal.inflightLimitDrop.inc({ pushkin: app }),

@@ -197,6 +197,7 @@ describe("defaults", () => {
       http: { port: 5000, bind_addresses: ["127.0.0.1"], trusted_proxies: [] },
       admin: { enabled: true, bind_address: "127.0.0.1", port: 5001 },
       log: { access: { x_forwarded_for: false } },
+      explain: { enabled: true, keep: 604_800_000, max_rows: 200_000 },
       metrics: {
         prometheus: { enabled: false, address: "127.0.0.1", port: 8000 },
         opentracing: { enabled: false, service_name: "sygnal", jaeger: {} },

@@ -102,7 +102,7 @@ describe("LatestBySlot", () => {
     const world = withAnswers();
     const older = world.dispatch(olderBadge());
     await world.pass(6_000);
-    expect(await older).toEqual({ kind: "accepted" });
+    expect(await older).toMatchObject({ kind: "accepted" });
     const newer = world.dispatch(newerBadge());
     await world.pass(1);
     world.answer(1, delivered);

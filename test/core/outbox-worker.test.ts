@@ -291,7 +291,7 @@ describe("OutboxWorker", () => {
     const fresh = [world.dispatch(), world.dispatch()];
     await world.pass(250);
     expect(underWay).toBe(8);
-    expect(await world.dispatch()).toEqual({ kind: "accepted" });
+    expect(await world.dispatch()).toMatchObject({ kind: "accepted", because: { reason: "overloaded" } });
     for (let i = 0; i < 33; i += 1) {
       finish.shift()?.();
       await world.pass(250);

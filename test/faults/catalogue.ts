@@ -10,6 +10,7 @@ import { postgresFaults } from "./rows/postgres.ts";
 import { hostileEndpoints } from "./rows/hostile-endpoints.ts";
 import { pushServiceFaults } from "./rows/push-services.ts";
 import { softphoneFaults } from "./rows/softphone.ts";
+import { reloadFaults } from "./rows/reload.ts";
 import { sqliteFaults } from "./rows/sqlite.ts";
 import { upstreamFaults } from "./rows/upstreams.ts";
 
@@ -28,4 +29,5 @@ export const catalogue: readonly Fault[] = [
   ...postgresFaults,
   ...processFaults,
   ...configurationFaults,
+  ...reloadFaults,
 ];

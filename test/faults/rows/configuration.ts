@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import { createCredentials } from "../../support/credentials.ts";
 import { spawnSignalbox } from "../../support/spawn-gateway.ts";
 import { IOS, message, type RunningGateway } from "../../support/with-gateway.ts";
-import { skip, type Fault } from "../fault.ts";
+import type { Fault } from "../fault.ts";
 import { refusalOf, withWorkspace, type Workspace } from "../support/refused-start.ts";
 import { freshIos, timed, withGateway } from "../support/shared.ts";
 
@@ -281,17 +281,5 @@ export const configurationFaults: readonly Fault[] = [
         }
         return `${urls.length} failing stores, the password nowhere`;
       }),
-  },
-  {
-    number: "C10",
-    fault: "key rotation by a reload",
-    tier: 1,
-    run: async () => skip("there is no reload yet"),
-  },
-  {
-    number: "C12",
-    fault: "a wrong reload",
-    tier: 1,
-    run: async () => skip("there is no reload yet (a wrong configuration: C01)"),
   },
 ];

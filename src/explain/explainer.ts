@@ -1,0 +1,183 @@
+import type { Clock } from "../clock.ts";
+import type { App } from "../core/app.ts";
+import { RETIRED_APP_HOLD_MS } from "../core/retired-apps.ts";
+import type { CircuitState } from "../core/upstream-health.ts";
+import type { Digest, KnownApp, PastOutcome, Store } from "../store/store.ts";
+import type { History } from "./history.ts";
+import { upstreamName, wordsFor } from "./words.ts";
+
+/** What explanations are made from. */
+export interface ExplainerSources {
+  readonly history: History;
+  readonly store: Pick<Store, "rejections" | "knownApps">;
+  readonly digests: {
+    device(app: string, pushkey: string): Digest;
+    event(eventId: string): Digest;
+  };
+  readonly clock: Clock;
+  /** The apps of the moment. */
+  readonly apps: () => ReadonlyMap<string, App>;
+  readonly circuits: () => readonly CircuitState[];
+}
+
+/** What became of one push, for a support person. */
+export interface ExplainedPush {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** The app's key in the configuration; empty when none was found. */
+  readonly app: string;
+  readonly upstream: string;
+  readonly outcome: PastOutcome["kind"];
+  readonly reason: string;
+  readonly status?: number;
+  readonly attempts: number;
+  /** As the log names the device. */
+  readonly device: string;
+  readonly what: string;
+  readonly todo?: string;
+}
+
+/** An answer to "why did this phone stay silent?". */
+export interface Explanation {
+  readonly found: boolean;
+  /** All of it in plain words, several lines. */
+  readonly text: string;
+  readonly pushes: readonly ExplainedPush[];
+  /** How things stand for the devices and apps concerned, a sentence each. */
+  readonly now: readonly string[];
+}
+
+/** Pushes told of at most. */
+const MAX_PUSHES = 20;
+/** Hex digits of a device's digest, as in the log. */
+const DEVICE_DIGITS = 8;
+
+/** Says what became of a device's pushes, of an event, or of a request, whichever the subject is. Rejects with `StoreError`. */
+export async function explain(subject: string, sources: ExplainerSources): Promise<Explanation> {
+  const { clock, digests, history, store } = sources;
+  const known = await store.knownApps.all();
+  const names = [...new Set([...sources.apps().keys(), ...known.map(({ app }) => app)])];
+  const devices = new Map(names.map((app) => [app, digests.device(app, subject)] as const));
+  const [ofDevice, ofEvent, ofRequest, verdicts] = await Promise.all([
+    // An app_id that is not configured has its devices under no app.
+    history.find({ devices: [...devices.values(), digests.device("", subject)] }, MAX_PUSHES),
+    history.find({ event: digests.event(subject) }, MAX_PUSHES),
+    history.find({ id: subject }, MAX_PUSHES),
+    verdictsOn(devices, sources),
+  ]);
+  const nowMs = clock.now();
+  const outcomes = [
+    ...new Map([...ofDevice, ...ofEvent, ...ofRequest].map((each) => [each.push, each])).values(),
+  ];
+  const pushes = outcomes.map((outcome) => explained(outcome, nowMs));
+  const concerned = new Set([...outcomes.map(({ app }) => app), ...verdicts.map(({ app }) => app)]);
+  const waiting = ofDevice.filter(
+    ({ expiresAtMs, kind }) => kind === "accepted" && expiresAtMs > nowMs,
+  ).length;
+  const now = [
+    ...verdicts.map(({ app, sinceMs }) => verdictSentence(app, sinceMs)),
+    ...(waiting === 0
+      ? []
+      : [`${waiting} of its pushes ${waiting === 1 ? "is" : "are"} waiting in the store.`]),
+    ...[...concerned].flatMap((app) => appSentences(app, known, nowMs, sources)),
+  ];
+  const found = outcomes.length > 0 || verdicts.length > 0;
+  return { found, text: found ? textOf(pushes, now) : NOTHING_KNOWN, pushes, now };
+}
+
+const NOTHING_KNOWN = `Nothing is known of it: it is no pushkey, event or request that this gateway remembers.
+If a push should have come: look whether the homeserver has the pusher, and whether the pusher's URL leads here (the
+access log shows requests). Give the pushkey exactly as the pusher has it, or the event id with its $.`;
+
+interface DeviceVerdict {
+  readonly app: string;
+  readonly sinceMs: number;
+}
+
+async function verdictsOn(
+  devices: ReadonlyMap<string, Digest>,
+  { clock, store }: ExplainerSources,
+): Promise<readonly DeviceVerdict[]> {
+  const found = await Promise.all(
+    [...devices].map(async ([app, device]) => {
+      const verdict = await store.rejections.find(app, device, clock.now());
+      return verdict === undefined ? [] : [{ app, sinceMs: verdict.sinceMs }];
+    }),
+  );
+  return found.flat();
+}
+
+function explained(outcome: PastOutcome, nowMs: number): ExplainedPush {
+  const { app, atMs, attempts, device, kind, pushkin, reason, status } = outcome;
+  return {
+    at: new Date(atMs).toISOString(),
+    app,
+    upstream: pushkin === "" ? "" : upstreamName(pushkin),
+    outcome: kind,
+    reason,
+    ...(status === undefined ? {} : { status }),
+    attempts,
+    device: device.slice(0, DEVICE_DIGITS),
+    ...wordsFor(outcome, nowMs),
+  };
+}
+
+function verdictSentence(app: string, sinceMs: number): string {
+  return `The device is rejected for ${app}: its token is dead since ${new Date(sinceMs).toISOString()}. It is not asked about again until the app registers it anew.`;
+}
+
+function appSentences(
+  app: string,
+  known: readonly KnownApp[],
+  nowMs: number,
+  { apps, circuits }: ExplainerSources,
+): readonly string[] {
+  const served = apps().get(app);
+  if (served === undefined) {
+    const until = known.find((each) => each.app === app)?.lastConfiguredAtMs ?? -RETIRED_APP_HOLD_MS;
+    const heldUntilMs = until + RETIRED_APP_HOLD_MS;
+    if (app === "" || heldUntilMs < nowMs) return [];
+    return [
+      `${app} is no longer configured: its pushers are left alone until ${new Date(heldUntilMs).toISOString()}, then they are rejected.`,
+    ];
+  }
+  const sentences: string[] = [];
+  if (served.guard.holding === "never-succeeded") {
+    sentences.push(
+      `No push has succeeded with the present credentials, topic and environment of ${app} yet: until one does no token of it is believed to be dead.`,
+    );
+  } else if (served.guard.holding === "mass-rejection") {
+    sentences.push(
+      `Too many tokens of ${app} look dead at once: until a push succeeds none of it is believed.`,
+    );
+  }
+  if (
+    served.pushkin.hasManyUpstreams !== true &&
+    circuits().some((each) => each.app === app && each.isOpen)
+  ) {
+    sentences.push(
+      `${upstreamName(served.pushkin.type)} does not take pushes of ${app} at the moment; it is tried every few seconds.`,
+    );
+  }
+  return sentences;
+}
+
+function textOf(pushes: readonly ExplainedPush[], now: readonly string[]): string {
+  const lines: string[] = [];
+  for (const { app, at, device, outcome, todo, upstream, what } of pushes) {
+    const where = [app === "" ? "no app" : app, upstream].filter((part) => part !== "").join(", ");
+    lines.push(`${at}  ${NAMES[outcome]}  (${where}, device ${device})`, `  ${what}`);
+    if (todo !== undefined) lines.push(`  What to do: ${todo}`);
+    lines.push("");
+  }
+  if (now.length > 0) lines.push("Now:", ...now.map((sentence) => `  ${sentence}`));
+  return lines.join("\n").trimEnd();
+}
+
+const NAMES: Readonly<Record<PastOutcome["kind"], string>> = {
+  delivered: "delivered",
+  rejected: "rejected",
+  dropped: "not sent",
+  accepted: "waiting",
+  retryable: "sent back",
+};

@@ -1,0 +1,289 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ApnsReason } from "../../src/simulator/apns-errors.ts";
+import { createCredentials } from "../../src/simulator/credentials.ts";
+import type { Rule } from "../../src/simulator/script.ts";
+import { freePort } from "../support/free-port.ts";
+import { startPostgres } from "../support/postgres.ts";
+import {
+  ANDROID,
+  IOS,
+  iosPushkey,
+  message,
+  startGateway,
+  type GatewaySetUp,
+  type RunningGateway,
+} from "../support/with-gateway.ts";
+
+const credentials = createCredentials();
+let made = 0;
+
+interface Explained {
+  readonly found: boolean;
+  readonly text: string;
+  readonly now: readonly string[];
+  readonly pushes: readonly Readonly<Record<string, unknown>>[];
+}
+
+async function withGateway<T>(
+  setUp: GatewaySetUp,
+  work: (gateway: RunningGateway) => Promise<T>,
+): Promise<T> {
+  const gateway = await startGateway({
+    ...setUp,
+    simulators: { credentials },
+    config: { admin: { port: await freePort() }, delivery: { answer_within: "500ms" }, ...setUp.config },
+  });
+  try {
+    return await work(gateway);
+  } finally {
+    await gateway.stop();
+  }
+}
+
+async function ask(gateway: RunningGateway, subject: string): Promise<Explained> {
+  const response = await fetch(`${gateway.adminUrl}/explain`, {
+    method: "POST",
+    body: JSON.stringify({ subject }),
+  });
+  return (await response.json()) as Explained;
+}
+
+/** A device token that nobody has used. */
+function fresh(): string {
+  made += 1;
+  return iosPushkey(`ee${made.toString(16).padStart(8, "0")}`);
+}
+
+const badToken: Rule = { upstream: "apns", answer: { kind: "error", reason: "BadDeviceToken" } };
+const error = (reason: ApnsReason): Rule => ({ upstream: "apns", answer: { kind: "error", reason } });
+
+/** Does something to a gateway whose iOS app has sent something before; gives the subject that is asked about. */
+type Way = (gateway: RunningGateway) => Promise<string>;
+
+const toIos =
+  (
+    options: {
+      script?: Rule;
+      overrides?: Readonly<Record<string, unknown>>;
+      times?: number;
+    } = {},
+  ): Way =>
+  async (gateway) => {
+    const pushkey = fresh();
+    if (options.script !== undefined) gateway.simulators.script.add(options.script);
+    const body = message([{ app_id: IOS, pushkey }], options.overrides ?? {});
+    for (let i = 0; i < (options.times ?? 1); i += 1) await gateway.notify(body);
+    gateway.simulators.script.clear();
+    return pushkey;
+  };
+
+const ways: readonly (readonly [string, Way, RegExp])[] = [
+  ["delivered", toIos(), /delivered .*\n {2}Apple took it\. Whether the phone showed it/],
+  [
+    "rejected",
+    toIos({ script: error("Unregistered") }),
+    /rejected .*\n {2}Apple said that the device token is no longer valid.*410 Unregistered[^]*What to do: Open the app[^]*Now:\n {2}The device is rejected/,
+  ],
+  [
+    "rejected again, from memory",
+    toIos({ script: error("Unregistered"), times: 2 }),
+    /known to be dead from an earlier answer of Apple/,
+  ],
+  ["a duplicate", toIos({ times: 2 }), /not sent .*\n {2}The same push had been delivered already/],
+  [
+    "promised and waiting",
+    toIos({ script: error("ServiceUnavailable") }),
+    /waiting .*\n {2}Apple answered that it cannot take pushes at the moment\. \(It answered 503 ServiceUnavailable\.\) The gateway has promised it[^]*1 of its pushes is waiting/,
+  ],
+  [
+    "refused credentials",
+    toIos({ script: error("TopicDisallowed") }),
+    /Apple refuses the credentials of com\.example\.ios[^]*What to do: Check key/,
+  ],
+  [
+    "dropped for what is in it",
+    toIos({ script: error("BadCollapseId") }),
+    /not sent .*\n {2}Apple refused the push for what is in it/,
+  ],
+  [
+    "dropped with nothing to send",
+    toIos({
+      overrides: {
+        event_id: undefined,
+        room_id: undefined,
+        type: undefined,
+        content: undefined,
+        counts: {},
+        sender: undefined,
+        sender_display_name: undefined,
+        room_name: undefined,
+      },
+    }),
+    /not sent .*\n {2}There was nothing in the push to show/,
+  ],
+  [
+    "an unknown app",
+    async (gateway) => {
+      await gateway.notify(message([{ app_id: "com.example.typo", pushkey: "unknown-1" }]));
+      return "unknown-1";
+    },
+    /rejected {2}\(no app, device [0-9a-f]{8}\)\n {2}The app_id of the pusher is not configured[^]*Add the app_id under `apps`/,
+  ],
+  [
+    "an impossible pushkey",
+    async (gateway) => {
+      await gateway.notify(message([{ app_id: IOS, pushkey: "not a token!" }]));
+      return "not a token!";
+    },
+    /can never be a device token of this kind of app/,
+  ],
+  [
+    "an app that was removed",
+    async (gateway) => {
+      await gateway.notify(message([{ app_id: ANDROID, pushkey: "removed-1" }]));
+      await gateway.rewrite(({ apps: { [ANDROID]: _gone, ...apps }, ...config }) => ({ ...config, apps }));
+      await gateway.gateway.reload();
+      await gateway.notify(message([{ app_id: ANDROID, pushkey: "removed-1" }]));
+      return "removed-1";
+    },
+    /taken out of the gateway's configuration lately[^]*com\.example\.android is no longer configured: its pushers are left alone until/,
+  ],
+];
+
+describe("explain", () => {
+  it.each(ways)("says of a push that was %s so, in words to send on", (_way, way, words) =>
+    withGateway({}, async (gateway) => {
+      await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("aa00") }]));
+      const subject = await way(gateway);
+      const { found, text } = await ask(gateway, subject);
+      expect(text).toMatch(words);
+      expect(found).toBe(true);
+      expect(text).not.toContain(subject);
+      expect(gateway.logLines.join("\n")).not.toContain(subject);
+    }),
+  );
+
+  it("says why a rejection is held before anything has succeeded", () =>
+    withGateway({}, async (gateway) => {
+      const subject = await toIos({ script: badToken })(gateway);
+      expect((await ask(gateway, subject)).text).toMatch(
+        /waiting .*\n {2}Apple said that the device token is dead, and this is not believed[^]*What to do: Check topic[^]*Now:[^]*No push has succeeded with the present credentials/,
+      );
+    }));
+
+  it("says that a sender was sent back where nothing can be promised", () =>
+    withGateway({ config: { store: { url: "memory:" } } }, async (gateway) => {
+      const subject = await toIos({ script: error("ServiceUnavailable") })(gateway);
+      expect((await ask(gateway, subject)).text).toMatch(
+        /sent back .*\n.*The sender was told to send it again later/,
+      );
+    }));
+
+  it("tells of an event what became of it on each device, and of a request the same", () =>
+    withGateway({}, async (gateway) => {
+      await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("aa00") }]));
+      const [good, dead] = [iosPushkey("bb01"), iosPushkey("bb02")];
+      gateway.simulators.script.add({ ...error("Unregistered"), tokenPrefix: "bb02" });
+      const body = message(
+        [
+          { app_id: IOS, pushkey: good },
+          { app_id: IOS, pushkey: dead },
+          { app_id: ANDROID, pushkey: "an-android" },
+        ],
+        { event_id: "$the-event" },
+      );
+      const { headers } = await gateway.notify(body);
+      const ofEvent = await ask(gateway, "$the-event");
+      expect(ofEvent.pushes.map(({ app, outcome }) => `${String(app)} ${String(outcome)}`).sort()).toEqual([
+        `${ANDROID} delivered`,
+        `${IOS} delivered`,
+        `${IOS} rejected`,
+      ]);
+      expect(new Set(ofEvent.pushes.map(({ device }) => device)).size).toBe(3);
+      const ofRequest = await ask(gateway, String(headers["x-request-id"]));
+      expect(ofRequest.pushes).toHaveLength(3);
+      expect(ofEvent.text).not.toContain("the-event");
+    }));
+
+  it("follows a promised push to its end", () =>
+    withGateway({}, async (gateway) => {
+      const subject = await toIos({ script: error("ServiceUnavailable") })(gateway);
+      const endMs = performance.now() + 20_000;
+      let text = "";
+      while (!text.includes("Apple took it") && performance.now() < endMs) {
+        text = (await ask(gateway, subject)).text;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(text).toMatch(/Apple took it\. .*It took \d tries/);
+      expect(text).not.toContain("waiting");
+    }));
+
+  it("knows nothing of what it never saw, and says where to look", () =>
+    withGateway({}, async (gateway) => {
+      const { found, text } = await ask(gateway, "never-seen");
+      expect([found, text]).toEqual([false, expect.stringContaining("the pusher's URL leads here")]);
+    }));
+
+  it("remembers rejections and deliveries over an orderly restart", async () => {
+    const [good, dead] = [fresh(), fresh()];
+    const directory = await mkdtemp(join(tmpdir(), "signalbox-explain-"));
+    try {
+      const storeFile = join(directory, "kept.db");
+      await withGateway({ storeFile }, async (gateway) => {
+        await gateway.notify(message([{ app_id: IOS, pushkey: good }]));
+        gateway.simulators.script.add(error("Unregistered"));
+        await gateway.notify(message([{ app_id: IOS, pushkey: dead }]));
+      });
+      await withGateway({ storeFile }, async (gateway) => {
+        expect((await ask(gateway, good)).text).toContain("Apple took it");
+        expect((await ask(gateway, dead)).text).toContain("no longer valid");
+      });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it("knows on one replica what another delivered, where both share a database", async () => {
+    const postgres = await startPostgres();
+    const store = { url: await postgres.createDatabase() };
+    const replica = async () => ({ config: { store, admin: { port: await freePort() } } });
+    try {
+      const second = await startGateway({ simulators: { credentials }, ...(await replica()) });
+      await withGateway(await replica(), async (first) => {
+        const subject = await toIos()(first);
+        const endMs = performance.now() + 15_000;
+        let text = "";
+        while (!text.includes("Apple took it") && performance.now() < endMs) {
+          text = (await ask(second, subject)).text;
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        expect(text).toContain("Apple took it");
+      }).finally(() => second.stop());
+    } finally {
+      await postgres.stop();
+    }
+  });
+
+  it.each([
+    ["{}"],
+    ['{"subject": 5}'],
+    ['{"subject": ""}'],
+    [JSON.stringify({ subject: "x".repeat(9_000) })],
+  ])("refuses a question that is none: %.30s", (body) =>
+    withGateway({}, async (gateway) => {
+      const response = await fetch(`${gateway.adminUrl}/explain`, { method: "POST", body });
+      expect(response.status).toBe(400);
+    }),
+  );
+
+  it("says so when it is switched off", () =>
+    withGateway({ config: { explain: "off" } }, async (gateway) => {
+      const response = await fetch(`${gateway.adminUrl}/explain`, {
+        method: "POST",
+        body: '{"subject": "x"}',
+      });
+      expect(response.status).toBe(404);
+    }));
+});
