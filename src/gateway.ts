@@ -3,7 +3,8 @@ import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Board } from "./admin/board.ts";
 import type { AdminRoute } from "./admin/route.ts";
-import { adminRoutes } from "./admin/routes.ts";
+import { consoleRoutes } from "./admin/console.ts";
+import { adminDescriptions, adminRoutes } from "./admin/routes.ts";
 import type { Clock } from "./clock.ts";
 import type { Loaded } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
@@ -335,6 +336,10 @@ export class Gateway {
               }),
           }),
       reload: async () => reloadReport(await this.reload()),
+      describe: async () => {
+        const { describeGateway } = await import("./gateway/openapi.ts");
+        return describeGateway(this.config, [...adminDescriptions, ...consoleRoutes]);
+      },
     });
   }
 

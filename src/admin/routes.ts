@@ -14,46 +14,59 @@ export interface AdminDeps extends StatusSources {
   readonly explain?: (subject: string) => Promise<Explanation>;
   /** Takes over what has changed in the configuration's file; what came of it as JSON, with `ok`. Never rejects. */
   readonly reload: () => Promise<JsonObject & { readonly ok: boolean }>;
+  /** Everything that is served at the moment, as an OpenAPI document. */
+  readonly describe: () => Promise<JsonObject>;
 }
 
-/** THE LIST of what the admin listener serves, beside what others add. */
+/** THE LIST of what the admin listener serves, beside the console's pages. */
+export const adminDescriptions = [
+  {
+    method: "GET",
+    path: "/ready",
+    summary: "200 while pushes should be sent here, else 503.",
+    // For a balancer; what it is that is wrong is for whoever has the token.
+    open: true,
+  },
+  {
+    method: "GET",
+    path: "/status",
+    summary:
+      "The apps with their credentials, guards and circuits, what waits, what is held, and the alarms.",
+  },
+  {
+    method: "POST",
+    path: "/explain",
+    summary: 'What became of `{"subject": pushkey, event id or request id}`, in words and as data.',
+  },
+  {
+    method: "POST",
+    path: "/reload",
+    summary:
+      "Reads the configuration anew. A wrong one changes nothing and is answered 422 with its problems.",
+  },
+  {
+    method: "GET",
+    path: "/openapi.json",
+    summary: "Every HTTP surface that the present configuration opens, in OpenAPI 3.1.",
+  },
+] as const satisfies readonly Omit<AdminRoute, "handle">[];
+
+/** The routes, each with what serves it. */
 export function adminRoutes(deps: AdminDeps): readonly AdminRoute[] {
-  return [
-    {
-      method: "GET",
-      path: "/ready",
-      summary: "200 while pushes should be sent here, else 503.",
-      // For a balancer; what it is that is wrong is for whoever has the token.
-      open: true,
-      handle({ isAuthorized }) {
-        const { ready, report } = readiness(deps);
-        return jsonAnswer(ready ? 200 : 503, isAuthorized ? report : { ready });
-      },
+  const handlers: Readonly<Record<(typeof adminDescriptions)[number]["path"], AdminRoute["handle"]>> = {
+    "/ready": ({ isAuthorized }) => {
+      const { ready, report } = readiness(deps);
+      return jsonAnswer(ready ? 200 : 503, isAuthorized ? report : { ready });
     },
-    {
-      method: "GET",
-      path: "/status",
-      summary:
-        "The apps with their credentials, guards and circuits, what waits, what is held, and the alarms.",
-      handle: () => unlessStoreFails(async () => jsonAnswer(200, await status(deps))),
+    "/status": () => unlessStoreFails(async () => jsonAnswer(200, await status(deps))),
+    "/explain": ({ body }) => unlessStoreFails(() => explainAnswer(body, deps)),
+    "/reload": async () => {
+      const result = await deps.reload();
+      return jsonAnswer(result.ok ? 200 : 422, result);
     },
-    {
-      method: "POST",
-      path: "/explain",
-      summary: 'What became of `{"subject": pushkey, event id or request id}`, in words and as data.',
-      handle: ({ body }) => unlessStoreFails(() => explainAnswer(body, deps)),
-    },
-    {
-      method: "POST",
-      path: "/reload",
-      summary:
-        "Reads the configuration anew. A wrong one changes nothing and is answered 422 with its problems.",
-      async handle() {
-        const result = await deps.reload();
-        return jsonAnswer(result.ok ? 200 : 422, result);
-      },
-    },
-  ];
+    "/openapi.json": async () => jsonAnswer(200, await deps.describe()),
+  };
+  return adminDescriptions.map((described) => ({ ...described, handle: handlers[described.path] }));
 }
 
 async function explainAnswer(body: JsonValue | undefined, { explain }: AdminDeps): Promise<Answer> {

@@ -47,8 +47,10 @@ export interface Explanation {
   readonly now: readonly string[];
 }
 
-/** Pushes told of at most. */
-const MAX_PUSHES = 20;
+/** Pushes of a device that are told of: the latest. */
+const MAX_OF_DEVICE = 20;
+/** Pushes that are looked through, and of an event or a request told of: as many devices as one may have, and more. */
+const MAX_LOOKED_THROUGH = 500;
 /** Hex digits of a device's digest, as in the log. */
 const DEVICE_DIGITS = 8;
 
@@ -60,21 +62,29 @@ export async function explain(subject: string, sources: ExplainerSources): Promi
   const devices = new Map(names.map((app) => [app, digests.device(app, subject)] as const));
   const [ofDevice, ofEvent, ofRequest, verdicts] = await Promise.all([
     // An app_id that is not configured has its devices under no app.
-    history.find({ devices: [...devices.values(), digests.device("", subject)] }, MAX_PUSHES),
-    history.find({ event: digests.event(subject) }, MAX_PUSHES),
-    history.find({ id: subject }, MAX_PUSHES),
+    history.find({ devices: [...devices.values(), digests.device("", subject)] }, MAX_LOOKED_THROUGH),
+    history.find({ event: digests.event(subject) }, MAX_LOOKED_THROUGH),
+    history.find({ id: subject }, MAX_LOOKED_THROUGH),
     verdictsOn(devices, sources),
   ]);
   const nowMs = clock.now();
   const outcomes = [
-    ...new Map([...ofDevice, ...ofEvent, ...ofRequest].map((each) => [each.push, each])).values(),
+    ...new Map(
+      [...ofDevice.slice(0, MAX_OF_DEVICE), ...ofEvent, ...ofRequest].map((each) => [each.push, each]),
+    ).values(),
   ];
   const pushes = outcomes.map((outcome) => explained(outcome, nowMs));
   const concerned = new Set([...outcomes.map(({ app }) => app), ...verdicts.map(({ app }) => app)]);
   const waiting = ofDevice.filter(
     ({ expiresAtMs, kind }) => kind === "accepted" && expiresAtMs > nowMs,
   ).length;
+  const isCut = [ofDevice, ofEvent, ofRequest].some(({ length }) => length >= MAX_LOOKED_THROUGH);
   const now = [
+    ...(isCut || ofDevice.length > MAX_OF_DEVICE
+      ? [
+          `More is remembered of it than is shown: of a device the latest ${MAX_OF_DEVICE} pushes, of an event or a request the latest ${MAX_LOOKED_THROUGH}.`,
+        ]
+      : []),
     ...verdicts.map(({ app, sinceMs }) => verdictSentence(app, sinceMs)),
     ...(waiting === 0
       ? []

@@ -75,15 +75,18 @@ export class History {
           expiresAtMs: facts.expiresAtMs,
         }),
       concluded: ({ app, attempts, device, facts, outcome, pushkin }) =>
-        this.#note({
-          push: facts.id,
-          app,
-          pushkin,
-          device,
-          ...stateOf(outcome),
-          attempts,
-          expiresAtMs: facts.expiresAtMs,
-        }),
+        this.#note(
+          {
+            push: facts.id,
+            app,
+            pushkin,
+            device,
+            ...stateOf(outcome),
+            attempts,
+            expiresAtMs: facts.expiresAtMs,
+          },
+          { wasPromised: true },
+        ),
     };
     this.#schedule();
   }
@@ -114,7 +117,7 @@ export class History {
     if (!this.#options.outcomes.shared) await this.#write([...this.#delivered.all()]);
   }
 
-  #note(outcome: Omit<PastOutcome, "atMs">): void {
+  #note(outcome: Omit<PastOutcome, "atMs">, { wasPromised = false } = {}): void {
     const before = this.#open.get(outcome.push);
     const noted: PastOutcome = {
       ...(before?.event === undefined ? {} : { event: before.event }),
@@ -123,13 +126,18 @@ export class History {
       atMs: this.#options.clock.now(),
     };
     if (noted.kind === "accepted") {
-      if (this.#open.size >= MAX_OPEN) this.#open.clear();
+      this.#open.delete(noted.push);
       this.#open.set(noted.push, noted);
+      // The one that has been open for the longest loses its event and request, in memory alone.
+      for (const oldest of this.#open.keys()) {
+        if (this.#open.size <= MAX_OPEN) break;
+        this.#open.delete(oldest);
+      }
     } else if (before !== undefined) this.#open.delete(noted.push);
     const wentWell = noted.kind === "delivered";
     (wentWell ? this.#delivered : this.#others).add(noted);
-    // What was promised is in the store as waiting, so its end goes there too.
-    if (wentWell && before === undefined && !this.#options.outcomes.shared) return;
+    // What was promised, by this process or one before it, is in the store as waiting, so its end goes there too.
+    if (wentWell && !wasPromised && before === undefined && !this.#options.outcomes.shared) return;
     this.#keep(noted);
   }
 

@@ -8,7 +8,7 @@ import { AdminConfig } from "../http/config.ts";
 import { createApiKeys } from "../http/auth.ts";
 import { silentHttpObserver } from "../http/observer.ts";
 import { createHttpServer, type HttpServer } from "../http/server.ts";
-import type { Log } from "../log.ts";
+import { errorFields, type Log } from "../log.ts";
 import type { ReloadResult } from "./reload.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 
@@ -43,9 +43,15 @@ export async function startAdminListener(
   let app: Promise<RequestListener> | undefined;
   const server: HttpServer = createHttpServer({
     handler: (req, res) => {
-      (app ??= load()).then(
-        (serve) => serve(req, res),
-        () => res.destroy(),
+      app ??= load().catch((error: unknown) => {
+        // The next question tries it again.
+        app = undefined;
+        log.error("the admin listener could not be loaded", errorFields(error));
+        throw error;
+      });
+      app.then(
+        (serve) => void serve(req, res),
+        () => void res.destroy(),
       );
     },
     clock,

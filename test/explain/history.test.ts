@@ -60,6 +60,15 @@ describe("History", () => {
     expect(rows().map((row) => row.push)).toEqual(ids);
   });
 
+  it("writes the delivery of what a process before it had promised", async () => {
+    const { clock, history, rows } = setUp();
+    const made = push();
+    const told = { app: "app", pushkin: "apns", facts: made, device: DEVICE, attempts: 3 };
+    history.observer.concluded({ ...told, outcome: { kind: "delivered" } });
+    await clock.advance(5_000);
+    expect(rows()).toMatchObject([{ push: made.id, kind: "delivered", attempts: 3 }]);
+  });
+
   it("writes deliveries in batches where replicas share a store", async () => {
     const { clock, puts, settle } = setUp({ shared: true });
     for (let i = 0; i < 1_500; i += 1) settle({ kind: "delivered" });
