@@ -3,6 +3,7 @@ import { copyFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ANDROID, IOS } from "../support/with-gateway.ts";
+import { compiledAnew } from "../support/compile-cache.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 import { balance, expectKept, owedAt, readReceived, readSent } from "./ledger.ts";
 import { withRig } from "./support/rig.ts";
@@ -58,6 +59,7 @@ function run(options: CrashOptions, postgres: TestPostgres | undefined): Promise
         delivery: { answer_within: "150ms", drain_delay: "100ms" },
         log: { setup: { root: { level: "WARNING" } } },
       },
+      env: compiledAnew,
       ...(databaseUrl === undefined ? {} : { storeUrl: databaseUrl }),
     });
     await rig.upstreams.addRules(

@@ -36,7 +36,7 @@ export function runOutage({ seconds, perSecond, how }: OutageOptions): Promise<s
       const stopWatching = rig.watch(gateway);
       await sleep(1_000);
       const baselineFromMs = performance.now();
-      await sleep(Math.min(10_000, seconds * 300));
+      await sleep(5_000);
       const attempts = async (): Promise<number> => {
         const scrape = await gateway.scrape();
         return ["2xx", "4xx", "5xx", "none"].reduce(

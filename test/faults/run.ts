@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { catalogue } from "./catalogue.ts";
 import { runCrashCycles } from "./crash.ts";
-import { runFault, type Fault, type Result } from "./fault.ts";
+import { limitOf, runFault, type Fault, type Result } from "./fault.ts";
 import { closeShared } from "./support/shared.ts";
 
 const usage = `npm run faults                      tier 1 of the fault catalogue
@@ -14,7 +14,7 @@ npm run faults -- --crash 100       100 cycles of kill -9 under load on SQLite (
 `;
 
 /** Rows that mostly wait run side by side, so many at once. */
-const WAITING_AT_ONCE = 3;
+const WAITING_AT_ONCE = 4;
 
 const terminal = process.stdout.isTTY;
 const paint = (code: number, text: string): string => (terminal ? `\u001b[${code}m${text}\u001b[0m` : text);
@@ -43,13 +43,18 @@ async function runAll(faults: readonly Fault[]): Promise<readonly Row[]> {
     progress("");
     print({ fault, result, tookMs });
   };
-  const waiting = faults.filter(({ waits }) => waits === true);
-  const queue = [...waiting];
-  const lane = async (): Promise<void> => {
+  const inTurn = async (queue: Fault[]): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) await one(next);
   };
-  for (const fault of faults) if (fault.waits !== true) await one(fault);
-  await Promise.all(Array.from({ length: WAITING_AT_ONCE }, lane));
+  const idle = faults.filter(({ waits }) => waits === "idle");
+  const measuring = faults.filter(({ waits }) => waits === undefined);
+  // The longest first, so that none is left to run alone at the end.
+  const waiting = faults.filter(({ waits }) => waits === true).sort((a, b) => limitOf(b) - limitOf(a));
+  const afterMeasuring = async (): Promise<void> => {
+    await inTurn(measuring);
+    await Promise.all(Array.from({ length: WAITING_AT_ONCE }, () => inTurn(waiting)));
+  };
+  await Promise.all([inTurn(idle), afterMeasuring()]);
   return rows;
 }
 

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { compiledBefore } from "./compile-cache.ts";
 
 const bin = fileURLToPath(new URL("../../bin/signalbox.js", import.meta.url));
 
@@ -22,7 +23,7 @@ export function spawnSignalbox(
 ): Spawned {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd,
-    env: { PATH: process.env["PATH"], ...options.env },
+    env: { PATH: process.env["PATH"], ...compiledBefore, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -414,7 +414,7 @@ export const apnsFaults: readonly Fault[] = [
     number: "UA15",
     fault: "a session that answers no PING and no stream",
     tier: 1,
-    waits: true,
+    waits: "idle",
     run: async () => {
       // Only its simulator is used: the relay stands before that.
       return withGateway({ cold: true }, async (behind) => {
@@ -500,14 +500,14 @@ export const apnsFaults: readonly Fault[] = [
     number: "UA19",
     fault: "NXDOMAIN, SERVFAIL, DNS timeout; address changed after GOAWAY",
     tier: 1,
-    waits: true,
+    waits: "idle",
     run: changingAddresses,
   },
   {
     number: "UA21",
     fault: "the upstream closes right after accepting, again and again",
     tier: 1,
-    waits: true,
+    waits: "idle",
     run: async () => {
       const closer = await listen(createTcpServer((socket) => socket.destroy()));
       try {

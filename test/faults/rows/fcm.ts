@@ -201,7 +201,7 @@ export const fcmFaults: readonly Fault[] = [
     number: "UF08",
     fault: "OAuth endpoint down, 10 s slow, invalid_grant, 500 pushes waiting",
     tier: 1,
-    waits: true,
+    waits: "idle",
     limitMs: 150_000,
     run: async () => {
       const devices = (): object[] =>

@@ -252,7 +252,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP08",
     fault: "a replica is killed with pushes in its hands",
     tier: 1,
-    waits: true,
+    waits: "idle",
     limitMs: 120_000,
     run: () =>
       withPostgres((_postgres, storeUrl) =>
@@ -280,7 +280,7 @@ export const postgresFaults: readonly Fault[] = [
     number: "SP09",
     fault: "a replica is stopped for two leases, then goes on",
     tier: 1,
-    waits: true,
+    waits: "idle",
     limitMs: 150_000,
     run: () =>
       withPostgres((_postgres, storeUrl) =>

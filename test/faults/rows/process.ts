@@ -10,7 +10,7 @@ import { runCrashCycles } from "../crash.ts";
 import { skip, type Fault } from "../fault.ts";
 import { expectKept } from "../ledger.ts";
 import { seriesOf } from "../support/gateway-process.ts";
-import { withRig } from "../support/rig.ts";
+import { withRig, type Rig } from "../support/rig.ts";
 import { childOf, needStrace, underStrace } from "../support/strace.ts";
 import { totalStates } from "../support/outbox-states.ts";
 import { freshIos, sleep, timed, until } from "../support/shared.ts";
@@ -67,52 +67,53 @@ async function breakFromWithin(
   });
 }
 
-/** PR02: the process is killed at its n-th call of this kind, on one fixed script of pushes. */
-async function killedAt(call: string, n: number): Promise<"killed" | "survived"> {
-  return withRig({}, async (rig) => {
-    const trace = join(rig.directory, "trace");
-    await rig.upstreams.addRules(down);
-    const gateway = await rig.gateway({
-      config: quick,
-      wrapper: underStrace([`${call}:signal=SIGKILL:when=${n}`], trace),
-    });
-    let killed = false;
-    try {
-      await gateway.start();
-    } catch {
-      killed = true;
-    }
-    const load = rig.load({ urls: [gateway.url], perSecond: 0 });
-    if (!killed) {
-      const ended = gateway.ended().then(() => "ended" as const);
-      for (let i = 0; i < 12; i += 1) {
-        const pushes = Promise.all([load.push(IOS), load.push(IOS), load.push(ANDROID)]);
-        if ((await Promise.race([pushes, ended])) === "ended") {
-          await pushes;
-          killed = true;
-          break;
-        }
+/** PR02: the process is killed at its n-th call of this kind, on one fixed script of pushes and a store of its own. */
+async function killedAt(rig: Rig, call: string, n: number): Promise<"killed" | "survived"> {
+  const name = `${call}-${n}`;
+  await rig.upstreams.addRules(down);
+  const gateway = await rig.gateway({
+    config: quick,
+    name,
+    wrapper: underStrace([`${call}:signal=SIGKILL:when=${n}`], join(rig.directory, `${name}.trace`)),
+  });
+  let killed = false;
+  try {
+    await gateway.start();
+  } catch {
+    killed = true;
+  }
+  const load = rig.load({ urls: [gateway.url], perSecond: 0 });
+  if (!killed) {
+    const ended = gateway.ended().then(() => "ended" as const);
+    for (let i = 0; i < 12; i += 1) {
+      const pushes = Promise.all([load.push(IOS), load.push(IOS), load.push(ANDROID)]);
+      if ((await Promise.race([pushes, ended])) === "ended") {
+        await pushes;
+        killed = true;
+        break;
       }
     }
-    if (!killed) {
-      const node = childOf(gateway.child.pid ?? 0);
-      if (node > 0) process.kill(node, "SIGKILL");
-    }
-    await gateway.ended();
-    await load.stop();
-    // The first kill may have come before there was a file.
-    await expectSound(rig.directory);
-    const again = await rig.gateway({
-      config: quick,
-      storeUrl: `sqlite:${join(rig.directory, "gateway.db")}`,
-      name: "again",
-    });
-    await again.start();
-    await rig.upstreams.clearRules();
-    const result = await rig.settle(again, 30_000);
-    expectKept(result);
-    return killed ? "killed" : "survived";
+  }
+  if (!killed) {
+    const node = childOf(gateway.child.pid ?? 0);
+    if (node > 0) process.kill(node, "SIGKILL");
+  }
+  await gateway.ended();
+  await load.stop();
+  // The first kill may have come before there was a file.
+  await expectSound(rig.directory, name);
+  const again = await rig.gateway({
+    config: quick,
+    storeUrl: `sqlite:${join(rig.directory, `${name}.db`)}`,
+    name: `${name}-again`,
   });
+  await again.start();
+  await rig.upstreams.clearRules();
+  // All that was acknowledged at any point so far: those before were handed over, or this would have failed then.
+  const result = await rig.settle(again, 30_000);
+  expectKept(result);
+  await again.kill();
+  return killed ? "killed" : "survived";
 }
 
 async function holdOpen(port: number, count: number): Promise<readonly Socket[]> {
@@ -157,11 +158,12 @@ export const processFaults: readonly Fault[] = [
         ...Array.from({ length: 10 }, (_, i) => ["writev", 1 + i * 2] as const),
       ];
       const queue = [...points];
-      const lane = async (): Promise<void> => {
-        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-          if ((await killedAt(...next)) === "killed") killed += 1;
-        }
-      };
+      const lane = (): Promise<void> =>
+        withRig({}, async (rig) => {
+          for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+            if ((await killedAt(rig, ...next)) === "killed") killed += 1;
+          }
+        });
       await Promise.all([lane(), lane(), lane()]);
       assert.ok(killed >= points.length / 2, `only ${killed} of ${points.length} points were reached`);
       return `${points.length} points, ${killed} reached, lost 0 at every one`;
@@ -213,7 +215,7 @@ export const processFaults: readonly Fault[] = [
     number: "PR04",
     fault: "SIGTERM with all upstreams hung; a second SIGTERM",
     tier: 1,
-    waits: true,
+    waits: "idle",
     limitMs: 120_000,
     run: async () => {
       const stop = async (signals: number): Promise<{ ms: number; code: number | string }> =>

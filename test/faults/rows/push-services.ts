@@ -293,7 +293,7 @@ export const pushServiceFaults: readonly Fault[] = [
     number: "UW04",
     fault: "429 with Retry-After, 500-504, ntfy's 507",
     tier: 1,
-    waits: true,
+    waits: "idle",
     limitMs: 240_000,
     run: async () => {
       const waits: string[] = [];
@@ -345,7 +345,7 @@ export const pushServiceFaults: readonly Fault[] = [
     number: "UW06",
     fault: "an answer of 1 byte/5 s",
     tier: 1,
-    waits: true,
+    waits: "idle",
     run: () =>
       withServices({}, async (gateway) => {
         const open: number[] = [];

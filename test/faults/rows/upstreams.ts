@@ -71,8 +71,8 @@ export const upstreamFaults: readonly Fault[] = [
         let most = 0;
         for (const delayMs of [50, 200, 800, 2_000, 5_000, 12_000, 30_000]) {
           await rig.upstreams.latency("apns", delayMs);
-          for (let i = 0; i < 8; i += 1) {
-            await sleep(500);
+          for (let i = 0; i < 10; i += 1) {
+            await sleep(250);
             most = Math.max(most, seriesOf(await gateway.scrape(), "sygnal_active_apns_requests"));
           }
         }
@@ -236,7 +236,7 @@ export const upstreamFaults: readonly Fault[] = [
         });
         const fromMs = performance.now();
         const hung = rig.load({ urls: [gateway.url], perSecond: 100, appOf: () => names[0] ?? IOS });
-        await sleep(15_000);
+        await sleep(10_000);
         const others = load.answers.filter(({ begunMs }) => begunMs >= fromMs);
         await rig.upstreams.clearRules();
         await Promise.all([load.stop(), hung.stop()]);

@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { compiledBefore } from "../../support/compile-cache.ts";
 import { upstreamOfTests } from "../../support/http2-client.ts";
 import { freePort } from "../../support/free-port.ts";
 import { ANDROID, IOS } from "../../support/with-gateway.ts";
@@ -108,7 +109,7 @@ export async function createGatewayProcess(options: GatewayProcessOptions): Prom
       output = "";
       const started = spawn(program, args, {
         cwd: directory,
-        env: { PATH: process.env["PATH"], ...options.env },
+        env: { PATH: process.env["PATH"], ...compiledBefore, ...options.env },
         stdio: ["ignore", "pipe", "pipe"],
       });
       child = started;

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Rule } from "../../../src/simulator/script.ts";
 import type { WorkspaceFiles } from "../../../src/simulator/workspace.ts";
+import { compiledBefore } from "../../support/compile-cache.ts";
 
 /** The simulators in their own process, steered over their control server. */
 export interface Upstreams {
@@ -36,6 +37,7 @@ export async function startUpstreams(
 ): Promise<Upstreams> {
   const program = fileURLToPath(new URL("./upstreams-child.ts", import.meta.url));
   const child = spawn(process.execPath, [program, directory, ledgerFile, String(latencyMs)], {
+    env: { ...process.env, ...compiledBefore },
     stdio: ["pipe", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
