@@ -184,9 +184,6 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
       });
     });
 
-    outboxContract(() => open(), traits);
-    devicesContract(() => open());
-
     it("prunes what has expired, however much, says how much, and leaves the rest", async () => {
       const dead = Array.from({ length: 2500 }, (_, i) => digestOf(`dead ${i}`));
       await Promise.all(
@@ -244,5 +241,11 @@ export function storeContract(name: string, open: () => Promise<Store>, traits: 
         await expect(Promise.resolve(call)).rejects.toMatchObject(refusal);
       }
     });
+  });
+
+  // Beside it rather than within: they open stores of their own.
+  describe(`the ${name} store's`, () => {
+    outboxContract(open, traits);
+    devicesContract(open);
   });
 }
