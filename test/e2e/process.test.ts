@@ -209,8 +209,12 @@ describe("signalbox serve as a process", () => {
 
   it("sends a test push by command", async () => {
     const { url } = await start(await write("send.yaml"));
+    // By standard input: arguments can be read by everyone on the machine.
     const send = (pushkey: string): Spawned =>
-      spawnSignalbox(["send", "--url", url, "--app-id", IOS, "--pushkey", pushkey], { cwd: directory });
+      spawnSignalbox(["send", "--url", url, "--app-id", IOS, "--pushkey", "-"], {
+        cwd: directory,
+        input: `${pushkey}\n`,
+      });
     const good = send(iosPushkey("5e5d"));
     expect(await good.ended()).toBe(0);
     expect(simulators.recorder.accepted.at(-1)?.token).toMatch(/^5e5d/);

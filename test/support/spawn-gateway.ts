@@ -19,13 +19,20 @@ export interface Spawned {
 /** Runs `signalbox …` in `cwd` with nothing of the environment but what is given. */
 export function spawnSignalbox(
   args: readonly string[],
-  options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly cwd: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Standard input; empty when absent. */
+    readonly input?: string;
+  },
 ): Spawned {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env["PATH"], ...compiledBefore, ...options.env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input);
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk) => (stdout += String(chunk)));
