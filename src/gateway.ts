@@ -158,7 +158,8 @@ export class Gateway {
         this.#server.setHandler(nextHandler);
         measureApps(parts.metrics, apps);
         measureTls(parts.metrics, tls);
-        log.setLevel(logOptionsFrom(next.log.setup).options.level ?? "info");
+        const { level = "info", levels } = logOptionsFrom(next.log.setup).options;
+        log.setLevel(level, levels);
       },
     });
   }

@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 import type { AlarmEvent, Observer, SettledEvent } from "./core/observer.ts";
 import { silentObserver } from "./core/observer.ts";
 import { silentHttpObserver, type HttpObserver } from "./http/observer.ts";
-import type { Log, LogFields } from "./log.ts";
+import { accessMessage, type Log, type LogFields } from "./log.ts";
 
 /** The same alarm of the same app is logged once in this time. */
 const alarmEveryMs = 60_000;
@@ -59,17 +59,19 @@ export function createLogObserver(log: Log, clock: Clock): Observer {
 export function createAccessLogObserver(log: Log): HttpObserver {
   return {
     ...silentHttpObserver,
-    accessed({ requestId, remote, method, path, status, durationMs }) {
+    accessed({ requestId, remote, method, path, httpVersion, status, bytes, durationMs }) {
       const fields: LogFields = {
         request_id: requestId,
         remote,
         method,
         ...(path === undefined ? {} : { path }),
+        http_version: httpVersion,
         status,
+        bytes,
         duration_ms: Math.round(durationMs),
       };
-      if (path !== undefined && quietPaths.has(path)) log.debug("request handled", fields);
-      else log.info("request handled", fields);
+      if (path !== undefined && quietPaths.has(path)) log.debug(accessMessage, fields);
+      else log.info(accessMessage, fields);
     },
     unreadable: (status) => log.debug("no complete HTTP request", { status }),
   };

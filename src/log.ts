@@ -21,6 +21,9 @@ export interface LogFields {
   readonly wait_ms?: number;
   readonly count?: number;
   readonly method?: string;
+  readonly http_version?: string;
+  /** Of an answer's body. */
+  readonly bytes?: number;
   /** Path without query, and only one that this gateway serves. */
   readonly path?: string;
   readonly remote?: string;
@@ -36,6 +39,9 @@ export interface LogFields {
   readonly signal?: string;
   readonly until?: string;
 }
+
+/** What every line of the access log says. */
+export const accessMessage = "request handled";
 
 /**
  * The structured logger. Levels: `error` somebody must act or a bug; `warn` it went wrong and the gateway copes;

@@ -5,6 +5,8 @@ import { systemClock, type Clock } from "../clock.ts";
 import type { Log, LogFields } from "../log.ts";
 import { fileSink } from "./file-sink.ts";
 import { cleanFields, jsonLine, textLine, type CleanFields, type LogFormat, type LogLevel } from "./line.ts";
+import { loggerOf, type LoggerLevels, type LoggerName } from "./loggers.ts";
+import { layOut, type PythonLayout } from "./python-layout.ts";
 import { maxWaitingBytes, streamSink, type LineSink } from "./sink.ts";
 
 /** Where lines go: a standard stream, a file that is appended to, or a stream of the caller's. */
@@ -16,13 +18,17 @@ export interface LogDestination {
   /** Only lines at least as urgent; absent = the log's own level. */
   readonly level?: LogLevel;
   /** Absent = the log's own format. */
-  readonly format?: LogFormat;
+  readonly format?: LogFormat | PythonLayout;
+  /** Only lines of these; absent = all. */
+  readonly loggers?: readonly LoggerName[];
 }
 
 /** How to log. */
 export interface LogOptions {
   /** The least urgent level that is written; `info` when absent. */
   readonly level?: LogLevel;
+  /** Where loggers differ in it: `level` is then that of the most verbose. */
+  readonly levels?: LoggerLevels;
   /** JSON lines when absent. */
   readonly format?: LogFormat;
   /** Standard error when absent; an empty list writes nothing. */
@@ -43,7 +49,7 @@ export interface ClosableLog extends Log {
   /** Lines that were dropped because nobody took them (PR12), all destinations together. */
   droppedLines(): number;
   /** From now on lines at least as urgent are written, where a destination has no level of its own. */
-  setLevel(level: LogLevel): void;
+  setLevel(level: LogLevel, levels?: LoggerLevels): void;
   /** Hands on what waits, for at most a second. Lines written later are dropped. */
   close(): Promise<void>;
 }
@@ -56,7 +62,7 @@ const urgency: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2
  * (D14). Nothing that goes wrong in here reaches the caller.
  */
 export function createLog(options: LogOptions = {}): ClosableLog {
-  let level = options.level ?? "info";
+  let { level = "info", levels } = options;
   const clock = options.clock ?? systemClock;
   const destinations = options.destinations ?? [{ to: "stderr" }];
   const sinks = destinations.map(({ to }) => sinkFor(to, clock));
@@ -67,9 +73,9 @@ export function createLog(options: LogOptions = {}): ClosableLog {
     silent: sinks.length === 0,
     // Winston's default would print each line as JSON once more, for nobody.
     format: { transform: (info) => info },
-    transports: destinations.flatMap(({ format, level: least }, index) => {
+    transports: destinations.flatMap((destination, index) => {
       const sink = sinks[index];
-      return sink === undefined ? [] : [new SinkTransport(sink, format ?? options.format ?? "json", least)];
+      return sink === undefined ? [] : [new SinkTransport(sink, destination, options.format ?? "json")];
     }),
   });
   logger.on("error", () => undefined);
@@ -87,12 +93,11 @@ export function createLog(options: LogOptions = {}): ClosableLog {
     if (line.lineLevel === "error") report(line);
     if (sinks.length === 0 || urgency[line.lineLevel] > urgency[level]) return;
     try {
-      logger.log({
-        level: line.lineLevel,
-        message: String(line.message),
-        timeMs: clock.now(),
-        fields: line.fields(),
-      });
+      const fields = line.fields();
+      const message = String(line.message);
+      const least = levels?.[loggerOf(message, fields)] ?? level;
+      if (urgency[line.lineLevel] > urgency[least]) return;
+      logger.log({ level: line.lineLevel, message, timeMs: clock.now(), fields });
     } catch {
       // A value that throws when looked at: the line is lost, the caller goes on.
     }
@@ -100,8 +105,9 @@ export function createLog(options: LogOptions = {}): ClosableLog {
   return {
     ...logWith({}, write),
     droppedLines: () => sinks.reduce((sum, sink) => sum + sink.dropped(), 0),
-    setLevel(next) {
+    setLevel(next, nextLevels) {
       level = next;
+      levels = nextLevels;
       logger.level = next;
     },
     async close() {
@@ -156,16 +162,27 @@ interface LineInfo extends winston.Logform.TransformableInfo {
 class SinkTransport extends TransportStream {
   readonly #sink: LineSink;
   readonly #print: typeof jsonLine;
+  readonly #loggers: ReadonlySet<LoggerName> | undefined;
 
-  constructor(sink: LineSink, format: LogFormat, level: LogLevel | undefined) {
+  constructor(sink: LineSink, { format, level, loggers }: LogDestination, ownFormat: LogFormat) {
     super(level === undefined ? {} : { level });
     this.#sink = sink;
-    this.#print = format === "json" ? jsonLine : textLine;
+    this.#print = printer(format ?? ownFormat);
+    this.#loggers = loggers === undefined ? undefined : new Set(loggers);
   }
 
   override log(line: unknown, next: () => void): void {
     const { timeMs, level, message, fields } = line as LineInfo;
-    this.#sink.write(`${this.#print(timeMs, level as LogLevel, String(message), fields)}\n`);
+    const text = String(message);
+    if (this.#loggers?.has(loggerOf(text, fields)) !== false) {
+      this.#sink.write(`${this.#print(timeMs, level as LogLevel, text, fields)}\n`);
+    }
     next();
   }
+}
+
+function printer(format: LogFormat | PythonLayout): typeof jsonLine {
+  if (format === "json") return jsonLine;
+  if (format === "text") return textLine;
+  return (timeMs, level, message, fields) => layOut(format, { timeMs, level, message, fields });
 }

@@ -35,6 +35,8 @@ const fieldTypes: FieldTypes = {
   wait_ms: "number",
   count: "number",
   method: "string",
+  http_version: "string",
+  bytes: "number",
   path: "string",
   remote: "string",
   address: "string",
@@ -102,7 +104,7 @@ function unicodeEscape(code: number): string {
 }
 
 /** Control characters as `\uXXXX`, so that no value starts a line of its own or talks to a terminal. */
-function escapeControls(text: string): string {
+export function escapeControls(text: string): string {
   return text.toWellFormed().replace(unsafeCharacters, (character) => unicodeEscape(character.charCodeAt(0)));
 }
 
@@ -121,8 +123,14 @@ export function textLine(timeMs: number, level: LogLevel, message: string, field
     level.toUpperCase().padEnd(5),
     cut(message, maxMessageCharacters),
   ];
-  for (const [name, value] of Object.entries(fields)) parts.push(`${name}=${quoteIfNeeded(String(value))}`);
-  return escapeControls(parts.join(" "));
+  return escapeControls(`${parts.join(" ")}${fieldsText(fields)}`);
+}
+
+/** ` field=value` for each, quoted where it must be. */
+export function fieldsText(fields: CleanFields): string {
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${quoteIfNeeded(String(value))}`)
+    .join("");
 }
 
 function quoteIfNeeded(value: string): string {

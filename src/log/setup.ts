@@ -1,6 +1,8 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import type { LogDestination, LogOptions, LogTarget } from "./create-log.ts";
-import type { LogLevel } from "./line.ts";
+import type { LogFormat, LogLevel } from "./line.ts";
+import { loggerNames, type LoggerLevels, type LoggerName } from "./loggers.ts";
+import { bareLayout, unknownAttributes, type PythonLayout } from "./python-layout.ts";
 
 /** `log.setup` as far as it is understood, and what was not. */
 export interface LogSetup {
@@ -28,10 +30,12 @@ const pythonLevels: Readonly<Record<string, LogLevel>> = {
 const knownParts = ["version", "disable_existing_loggers", "formatters", "handlers", "loggers", "root"];
 const ourLogger = "sygnal";
 const mostVerboseFirst: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+/** Names below `sygnal` that Sygnal writes under and we do not. */
+const namesWithoutLines = /^sygnal\.(?:sygnal|helper(?:\..*)?|notifications|utils)$/;
 
 /**
- * Reads a Python dictConfig as Sygnal's `log.setup` holds it (sygnal-compat 14). The gateway has one log where Sygnal
- * has a tree of loggers: the level and the handlers of `sygnal` count, with what it inherits from `root`.
+ * Reads a Python dictConfig as Sygnal's `log.setup` holds it (sygnal-compat 14): levels, handlers and `propagate` of
+ * Sygnal's loggers, what they inherit, and the layout of lines.
  * Never fails: what is not understood is told and left out. An absent or empty setup gives the defaults.
  */
 export function logOptionsFrom(setup: unknown): LogSetup {
@@ -43,29 +47,68 @@ export function logOptionsFrom(setup: unknown): LogSetup {
   for (const key of Object.keys(tree)) {
     if (!knownParts.includes(key)) warnings.push(`log.setup.${printable(key)}: not supported; ignored`);
   }
-  const loggers = sectionOf(tree, "loggers", warnings);
-  const root = loggerFrom(tree["root"], "log.setup.root", warnings);
-  const sygnal = loggerFrom(loggers[ourLogger], `log.setup.loggers.${ourLogger}`, warnings);
-  const below = levelsBelow(loggers, warnings);
-  // Python's root logger is at WARNING until told otherwise.
-  const level = sygnal.level ?? root.level ?? mostVerbose(below) ?? "warn";
-  for (const [name, lower] of below) {
-    if (lower !== level)
-      warnings.push(`log.setup.loggers.${name}.level: there is one log; its level is ${level}`);
-  }
-  const names = [...new Set([...sygnal.handlers, ...(sygnal.propagates ? root.handlers : [])])];
+  const loggers = loggersFrom(tree, warnings);
+  const levels = Object.fromEntries(
+    loggerNames.map((name) => [name, levelOf(name, loggers)]),
+  ) as LoggerLevels;
+  const given = new Set(Object.values(levels));
+  const level = mostVerboseFirst.find((each) => given.has(each)) ?? "warn";
   const handlers = sectionOf(tree, "handlers", warnings);
   const formatters = sectionOf(tree, "formatters", warnings);
+  const named = new Map(loggerNames.map((name) => [name, handlersOf(name, loggers)]));
+  const names = new Set([...named.values()].flatMap((each) => [...each]));
   const destinations: LogDestination[] = [];
   for (const name of names) {
     const destination = destinationFrom(name, handlers, formatters, warnings);
-    if (destination !== undefined) destinations.push(destination);
+    if (destination === undefined) continue;
+    const users = loggerNames.filter((each) => named.get(each)?.has(name));
+    destinations.push(users.length === loggerNames.length ? destination : { ...destination, loggers: users });
   }
   // With no handler at all Python writes to standard error; so does a log whose handlers all mean nothing here.
   // Only handlers that are there to discard are obeyed in silence.
-  const discards = names.length > 0 && names.every((name) => isNullHandler(handlers[name]));
+  const discards = names.size > 0 && [...names].every((name) => isNullHandler(handlers[name]));
   const found: LogDestination[] = destinations.length > 0 || discards ? destinations : [{ to: "stderr" }];
-  return { options: { level, destinations: found }, warnings };
+  return { options: { level, ...(given.size > 1 ? { levels } : {}), destinations: found }, warnings };
+}
+
+/** The loggers that lines have here, `root` among them; those that a setup does not mention inherit everything. */
+function loggersFrom(tree: JsonObject, warnings: string[]): ReadonlyMap<string, PythonLogger> {
+  const given = sectionOf(tree, "loggers", warnings);
+  const loggers = new Map([["root", loggerFrom(tree["root"], "log.setup.root", warnings)]]);
+  for (const [name, value] of Object.entries(given)) {
+    // Other programs' loggers have no counterpart and need no warning.
+    if (name !== ourLogger && !name.startsWith(`${ourLogger}.`)) continue;
+    const path = `log.setup.loggers.${printable(name)}`;
+    const isKnown = loggerNames.some((each) => each === name);
+    if (!isKnown && !namesWithoutLines.test(name))
+      warnings.push(`${path}: no line is written under it; ignored`);
+    if (isKnown) loggers.set(name, loggerFrom(value, path, warnings));
+  }
+  return loggers;
+}
+
+/** The logger and those above it, nearest first. */
+function lineOf(name: LoggerName): readonly string[] {
+  return name === ourLogger ? [ourLogger, "root"] : [name, ourLogger, "root"];
+}
+
+/** Python's root logger is at WARNING until told otherwise. */
+function levelOf(name: LoggerName, loggers: ReadonlyMap<string, PythonLogger>): LogLevel {
+  for (const each of lineOf(name)) {
+    const level = loggers.get(each)?.level;
+    if (level !== undefined) return level;
+  }
+  return "warn";
+}
+
+function handlersOf(name: LoggerName, loggers: ReadonlyMap<string, PythonLogger>): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const each of lineOf(name)) {
+    const logger = loggers.get(each);
+    logger?.handlers.forEach((handler) => found.add(handler));
+    if (logger?.propagates === false) break;
+  }
+  return found;
 }
 
 function loggerFrom(value: JsonValue | undefined, path: string, warnings: string[]): PythonLogger {
@@ -83,23 +126,6 @@ function loggerFrom(value: JsonValue | undefined, path: string, warnings: string
     handlers: names ?? [],
     propagates: value["propagate"] !== false && value["propagate"] !== 0,
   };
-}
-
-/** The levels given to loggers under `sygnal`; other programs' loggers have no counterpart and need no warning. */
-function levelsBelow(loggers: JsonObject, warnings: string[]): ReadonlyMap<string, LogLevel> {
-  const levels = new Map<string, LogLevel>();
-  for (const [name, value] of Object.entries(loggers)) {
-    if (!name.startsWith(`${ourLogger}.`)) continue;
-    const shown = printable(name);
-    const level = loggerFrom(value, `log.setup.loggers.${shown}`, warnings).level;
-    if (level !== undefined) levels.set(shown, level);
-  }
-  return levels;
-}
-
-function mostVerbose(levels: ReadonlyMap<string, LogLevel>): LogLevel | undefined {
-  const given = [...levels.values()];
-  return mostVerboseFirst.find((level) => given.includes(level));
 }
 
 /** Absent, `NOTSET` and 0 inherit. Numbers are Python's: 10 is DEBUG, 50 CRITICAL. */
@@ -138,14 +164,46 @@ function destinationFrom(
   const level = levelFrom(handler["level"], `${path}.level`, warnings);
   if (handler["filters"] !== undefined) warnings.push(`${path}.filters: not supported; ignored`);
   const formatter = handler["formatter"];
-  if (typeof formatter !== "string") return { to, ...(level === undefined ? {} : { level }) };
-  if (!Object.hasOwn(formatters, formatter)) {
-    warnings.push(`${path}.formatter: no formatter of that name; ignored`);
-    return { to, ...(level === undefined ? {} : { level }) };
+  const format =
+    formatter === undefined || formatter === null
+      ? bareLayout
+      : formatFrom(formatter, formatters, `${path}.formatter`, warnings);
+  return { to, format, ...(level === undefined ? {} : { level }) };
+}
+
+/** What a formatter prints. One of a class whose name speaks of JSON, or with `format: json`, prints JSON. */
+function formatFrom(
+  name: JsonValue,
+  formatters: JsonObject,
+  path: string,
+  warnings: string[],
+): LogFormat | PythonLayout {
+  const formatter =
+    typeof name === "string" && Object.hasOwn(formatters, name) ? formatters[name] : undefined;
+  if (typeof name !== "string" || !isJsonObject(formatter)) {
+    warnings.push(`${path}: no formatter of that name; ignored`);
+    return bareLayout;
   }
-  // Who wrote a layout for people gets lines for people, in the gateway's own layout.
-  warnings.push(`${path}.formatter: lines are text in signalbox's own layout, not the formatter's`);
-  return { to, format: "text", ...(level === undefined ? {} : { level }) };
+  const own = `log.setup.formatters.${printable(name)}`;
+  const { format = null, datefmt = null, style = "%" } = formatter;
+  const kind = formatter["()"] ?? formatter["class"];
+  if (format === "json" || (typeof kind === "string" && /json/i.test(kind))) return "json";
+  if (kind !== undefined && kind !== "logging.Formatter") {
+    warnings.push(`${own}.class: not supported; its format is read as logging.Formatter's`);
+  }
+  if (style !== "%") {
+    warnings.push(`${own}.style: only % is supported; lines are text in signalbox's own layout`);
+    return "text";
+  }
+  if (format === null) return bareLayout;
+  if (typeof format !== "string") {
+    warnings.push(`${own}.format: not a text; lines are text in signalbox's own layout`);
+    return "text";
+  }
+  for (const attribute of unknownAttributes(format)) {
+    warnings.push(`${own}.format: %(${attribute}) has no counterpart; it prints -`);
+  }
+  return { format, ...(typeof datefmt === "string" ? { dateFormat: datefmt } : {}) };
 }
 
 function targetFrom(handler: JsonObject, path: string, warnings: string[]): LogTarget | undefined {

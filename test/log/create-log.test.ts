@@ -4,6 +4,8 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
+import type { LogLevel } from "../../src/log/line.ts";
+import { loggerNames, type LoggerName } from "../../src/log/loggers.ts";
 import { createLog, type ClosableLog } from "../../src/log/create-log.ts";
 import type { LogFields } from "../../src/log.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
@@ -98,6 +100,35 @@ describe("createLog", () => {
     expect(() => log.child(trap).info("from the child")).not.toThrow();
     log.info("after");
     expect(out.lines().map((line) => line["message"])).toEqual(["from the child", "after"]);
+  });
+
+  it("keeps to the levels and destinations of Sygnal's loggers, also after a reload", () => {
+    const [all, access] = [collector(), collector()];
+    const levels = Object.fromEntries(loggerNames.map((name) => [name, "info"])) as Record<
+      LoggerName,
+      LogLevel
+    >;
+    const log = createLog({
+      level: "debug",
+      levels: { ...levels, "sygnal.apnspushkin": "debug" },
+      destinations: [
+        { to: { stream: all.stream }, format: { format: "%(name)s %(message)s" } },
+        { to: { stream: access.stream }, loggers: ["sygnal.access"] },
+      ],
+    });
+    const write = (): void => {
+      log.debug("push delivered", { pushkin: "apns" });
+      log.debug("push delivered", { pushkin: "gcm" });
+      log.info("request handled", { status: 200 });
+    };
+    write();
+    log.setLevel("info", { ...levels, "sygnal.access": "warn" });
+    write();
+    const ends = all.text().trim().split("\n");
+    expect(ends).toHaveLength(2);
+    expect(ends[0]).toBe("sygnal.apnspushkin push delivered pushkin=apns");
+    expect(ends[1]).toMatch(/^sygnal\.access Handled request: /);
+    expect(access.lines()).toMatchObject([{ message: "request handled", status: 200 }]);
   });
 
   it("drops and counts lines when the reader stopped, without waiting or growing (PR12)", async () => {

@@ -1,3 +1,4 @@
+import { loggerNames } from "../../src/log/loggers.ts";
 import { logOptionsFrom } from "../../src/log/setup.ts";
 
 const stream = { class: "logging.StreamHandler", stream: "ext://sys.stdout" };
@@ -19,17 +20,16 @@ describe("logOptionsFrom", () => {
       root: { handlers: ["stderr"], level: "INFO" },
       disable_existing_loggers: false,
     });
+    const format = { format: "%(asctime)s [%(process)d] %(levelname)-5s %(name)s %(message)s" };
+    const loggers = loggerNames.filter((name) => name !== "sygnal.access");
     expect(options).toEqual({
       level: "info",
       destinations: [
-        { to: "stderr", format: "text" },
-        { to: { file: "./sygnal.log" }, format: "text" },
+        { to: "stderr", format },
+        { to: { file: "./sygnal.log" }, format, loggers },
       ],
     });
-    expect(warnings).toEqual([
-      "log.setup.handlers.stderr.formatter: lines are text in signalbox's own layout, not the formatter's",
-      "log.setup.handlers.file.formatter: lines are text in signalbox's own layout, not the formatter's",
-    ]);
+    expect(warnings).toEqual([]);
   });
 
   it.each([
@@ -50,14 +50,53 @@ describe("logOptionsFrom", () => {
     expect(logOptionsFrom({ version: 1, ...parts }).options.level).toBe(level);
   });
 
-  it("tells that loggers below cannot have a level of their own", () => {
-    const { warnings } = logOptionsFrom({
+  it("gives loggers below levels of their own", () => {
+    const { options, warnings } = logOptionsFrom({
       version: 1,
-      loggers: { sygnal: { level: "INFO" }, "sygnal.apnspushkin": { level: "DEBUG" } },
+      loggers: {
+        sygnal: { level: "INFO" },
+        "sygnal.apnspushkin": { level: "DEBUG" },
+        "sygnal.access": { level: "WARNING" },
+        "sygnal.sygnal": { level: "DEBUG" },
+        aioapns: { level: "DEBUG" },
+      },
     });
-    expect(warnings).toEqual([
-      "log.setup.loggers.sygnal.apnspushkin.level: there is one log; its level is info",
-    ]);
+    expect(options).toMatchObject({
+      level: "debug",
+      levels: {
+        sygnal: "info",
+        "sygnal.http": "info",
+        "sygnal.apnspushkin": "debug",
+        "sygnal.gcmpushkin": "info",
+        "sygnal.access": "warn",
+      },
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a format and its dates",
+      { format: "%(message)s", datefmt: "%H:%M" },
+      { format: "%(message)s", dateFormat: "%H:%M" },
+    ],
+    [
+      "JSON by the class's name",
+      { "()": "pythonjsonlogger.jsonlogger.JsonFormatter", format: "%(message)s" },
+      "json",
+    ],
+    ["JSON by word", { format: "json" }, "json"],
+    ["the message alone without a format", {}, { format: "%(message)s" }],
+  ])("lays lines out as the formatter says: %s", (_title, formatter, format) => {
+    const handlers = { h: { ...stream, formatter: "f" } };
+    const { options, warnings } = logOptionsFrom({
+      version: 1,
+      formatters: { f: formatter },
+      handlers,
+      root: { handlers: ["h"] },
+    });
+    expect(options.destinations).toEqual([{ to: "stdout", format }]);
+    expect(warnings).toEqual([]);
   });
 
   it.each([
@@ -75,7 +114,7 @@ describe("logOptionsFrom", () => {
       handlers: { h: handler },
       root: { handlers: ["h"] },
     });
-    expect(options.destinations).toEqual([{ to }]);
+    expect(options.destinations).toEqual([{ to, format: { format: "%(message)s" } }]);
     expect(warnings).toEqual([]);
   });
 
@@ -87,11 +126,11 @@ describe("logOptionsFrom", () => {
       loggers: { sygnal: { handlers: ["out"], propagate } },
       root: { handlers: ["out", "err"] },
     });
-    expect(logOptionsFrom(setup(true)).options.destinations).toEqual([
+    expect(logOptionsFrom(setup(true)).options.destinations).toMatchObject([
       { to: "stdout" },
       { to: "stderr", level: "error" },
     ]);
-    expect(logOptionsFrom(setup(false)).options.destinations).toEqual([{ to: "stdout" }]);
+    expect(logOptionsFrom(setup(false)).options.destinations).toMatchObject([{ to: "stdout" }]);
   });
 
   it("is silent for a NullHandler, and never because a handler is unknown", () => {
@@ -149,6 +188,27 @@ describe("logOptionsFrom", () => {
       { version: 1, handlers: { f: { ...stream, formatter: "x" } }, root: { handlers: ["f"] } },
       "formatter: no formatter",
     ],
+    [
+      "a format for what no line has",
+      {
+        version: 1,
+        formatters: { x: { format: "%(lineno)d %(message)s" } },
+        handlers: { f: { ...stream, formatter: "x" } },
+        root: { handlers: ["f"] },
+      },
+      "formatters.x.format: %(lineno) has no counterpart",
+    ],
+    [
+      "another style",
+      {
+        version: 1,
+        formatters: { x: { format: "{message}", style: "{" } },
+        handlers: { f: { ...stream, formatter: "x" } },
+        root: { handlers: ["f"] },
+      },
+      "formatters.x.style",
+    ],
+    ["a logger of no line", { version: 1, loggers: { "sygnal.foo": {} } }, "loggers.sygnal.foo: no line"],
     [
       "a rotating file",
       {
