@@ -41,7 +41,7 @@ export const RootConfig = Type.Object(
       default: 1,
       minimum: 1,
       maximum: 64,
-      description: "Threads that serve requests.",
+      description: "Threads that serve requests. Above 1 has no effect yet, and warns.",
     }),
     strict_permissions: Type.Boolean({
       default: false,

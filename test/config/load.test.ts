@@ -160,6 +160,12 @@ apps:
     expect(config.admin).toEqual({ enabled: true, bind_address: "127.0.0.1", port: 5001 });
   });
 
+  it("warns of threads that do not exist yet", async () => {
+    expect(await warnings(`workers: 4\n${apps}`)).toEqual([
+      "F:1: workers: has no effect yet: one thread serves requests",
+    ]);
+  });
+
   it("warns of the database that is gone", async () => {
     expect(await warnings(`db: {name: x}\ndatabase: {}\n${apps}`)).toEqual([
       expect.stringMatching(/^F:1: db: is ignored/),
@@ -525,10 +531,10 @@ ${apps.replace("type: apns", "type: apns, topik: x, api_version: v1")}`;
   });
 
   it("twice: the last one counts, with a warning", async () => {
-    const text = `workers: 2\nworkers: 3\n${apps}`;
-    expect((await accepted(text)).workers).toBe(3);
+    const text = `strict_permissions: false\nstrict_permissions: true\n${apps}`;
+    expect((await accepted(text)).strict_permissions).toBe(true);
     expect(await warnings(text)).toEqual([
-      "F:2: workers: is written twice; line 2 counts, line 1 is ignored",
+      "F:2: strict_permissions: is written twice; line 2 counts, line 1 is ignored",
     ]);
   });
 });
