@@ -103,6 +103,20 @@ describe("the admin listener", () => {
       expect([reload.status, JSON.parse(reload.body)]).toMatchObject([200, { ok: true, needs_restart: [] }]);
     }));
 
+  it("describes what the present configuration opens, itself included", () =>
+    withAdmin({ token: TOKEN, config: { softphone: { allow_anonymous: true } } }, async ({ adminUrl }) => {
+      expect((await ask(adminUrl, "/openapi.json")).status).toBe(401);
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const { body, status } = await ask(adminUrl, "/openapi.json", { headers });
+      const described = JSON.parse(body) as { openapi: string; paths: Record<string, unknown> };
+      expect([status, described.openapi]).toEqual([200, expect.stringMatching(/^3\.1/)]);
+      const paths = Object.keys(described.paths);
+      expect(paths).toEqual(expect.arrayContaining(["/pnm2/send", "/ready", "/explain", "/openapi.json"]));
+      expect(paths).not.toContain("/api/push");
+      for (const path of ["/ready", "/status", "/openapi.json"])
+        expect([path, (await ask(adminUrl, path, { headers })).status]).toEqual([path, 200]);
+    }));
+
   it("answers a wrong reload 422 with the problems", () =>
     withAdmin({}, async (gateway) => {
       await gateway.rewrite(() => "apps: [");
