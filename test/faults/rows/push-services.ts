@@ -98,21 +98,30 @@ export const pushServiceFaults: readonly Fault[] = [
           })),
           { app_id: UP, pushkey: `${phone(gateway).pushkey}&k`, data: { p256dh: offCurve, auth } },
         ];
-        for (const device of bad) {
-          const answer = await notify(gateway, device);
-          assert.deepEqual(
-            [answer.status, answer.body],
-            [200, { rejected: [device.pushkey] }],
-            JSON.stringify(device),
-          );
+        // A living subscription now and then: a run of twenty malformed ones would be held for a wrong setting (P4).
+        let living = 0;
+        for (const some of [bad.slice(0, 12), bad.slice(12)]) {
+          for (const device of some) {
+            const answer = await notify(gateway, device);
+            assert.deepEqual(
+              [answer.status, answer.body],
+              [200, { rejected: [device.pushkey] }],
+              JSON.stringify(device),
+            );
+          }
+          assert.equal(asked(gateway), living);
+          assertOk(await notify(gateway, good));
+          living += 1;
+          assert.equal(asked(gateway), living);
         }
         const attempts = (await gateway.metrics())
           .split("\n")
           .filter((line) => /^signalbox_attempts_total\{.*\} [1-9]/.test(line));
-        assert.deepEqual([asked(gateway), attempts], [0, []]);
-        assertOk(await notify(gateway, good));
-        assert.equal(asked(gateway), 1);
-        return `${bad.length} subscriptions rejected, 0 attempts`;
+        assert.deepEqual(
+          attempts.map((line) => line.split(" ").at(-1)),
+          [String(living)],
+        );
+        return `${bad.length} subscriptions rejected, 0 attempts; ${living} living ones between served`;
       }),
   },
   {
