@@ -207,6 +207,37 @@ describe("explain", () => {
       expect(ofEvent.text).not.toContain("the-event");
     }));
 
+  it("tells of all sixty devices of an event, and of a device's latest twenty pushes that there are more", () =>
+    withGateway({}, async (gateway) => {
+      const pushkeys = Array.from({ length: 60 }, fresh);
+      const devices = pushkeys.map((pushkey) => ({ app_id: IOS, pushkey }));
+      await gateway.notify(message(devices, { event_id: "$of-sixty" }));
+      const ofEvent = await ask(gateway, "$of-sixty");
+      expect(ofEvent.pushes).toHaveLength(60);
+      expect(ofEvent.text).not.toContain("More is remembered");
+      const [pushkey = ""] = pushkeys;
+      for (let i = 0; i < 20; i += 1)
+        await gateway.notify(message([{ app_id: IOS, pushkey }], { event_id: `$later-${i}` }));
+      const ofDevice = await ask(gateway, pushkey);
+      expect(ofDevice.pushes).toHaveLength(20);
+      expect(ofDevice.text).toContain("of a device the latest 20 pushes");
+    }));
+
+  it("says of a push that was too old in the end that it was given up", () =>
+    withGateway({ config: { delivery: { expire_after: { message: "1s" } } } }, async (gateway) => {
+      gateway.simulators.script.add(error("ServiceUnavailable"));
+      const pushkey = fresh();
+      await gateway.notify(message([{ app_id: IOS, pushkey }]));
+      const endMs = performance.now() + 20_000;
+      let text = "";
+      while (!text.includes("given up") && performance.now() < endMs) {
+        text = (await ask(gateway, pushkey)).text;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(text).toMatch(/not sent .*\n.*too old to be useful, and was given up/);
+      expect(text).not.toContain("waiting");
+    }));
+
   it("follows a promised push to its end", () =>
     withGateway({}, async (gateway) => {
       const subject = await toIos({ script: error("ServiceUnavailable") })(gateway);
