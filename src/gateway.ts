@@ -3,22 +3,20 @@ import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Board } from "./admin/board.ts";
 import type { AdminRoute } from "./admin/route.ts";
-import { consoleRoutes } from "./admin/console.ts";
-import { adminDescriptions, adminRoutes } from "./admin/routes.ts";
 import type { Clock } from "./clock.ts";
 import type { Loaded } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createEngine, type Engine } from "./core/engine.ts";
 import { combineObservers, type Observer } from "./core/observer.ts";
 import { Digests } from "./core/digest.ts";
-import { explain } from "./explain/explainer.ts";
 import { History } from "./explain/history.ts";
 import { frontDoors } from "./doors/index.ts";
 import { appStates } from "./gateway/app-states.ts";
-import { reloadReport, startAdminListener, type AdminListener } from "./gateway/admin.ts";
+import { startAdminListener, type AdminListener } from "./gateway/admin.ts";
 import { createApps, type AppSet } from "./gateway/apps.ts";
 import { doorOptions } from "./gateway/doors.ts";
 import { Live } from "./gateway/live.ts";
+import { operatorRoutes } from "./gateway/operator-routes.ts";
 import type { ReloadResult } from "./gateway/reload.ts";
 import { engineSettings, readTls } from "./gateway/settings.ts";
 import { asStartError, StartError } from "./gateway/start-error.ts";
@@ -262,7 +260,7 @@ export class Gateway {
         const { address, port } = metrics.prometheus;
         this.#metricsServer = await startMetricsServer({ registry: this.#metrics.registry, address, port });
       }
-      this.#adminListener = await startAdminListener(config.admin, this.#adminRoutes(), this.#options);
+      this.#adminListener = await startAdminListener(config.admin, this.#routes(), this.#options);
       const bound = await this.#server.listen(
         http.bind_addresses.map((address) => ({ address, port: http.port })),
       );
@@ -288,6 +286,22 @@ export class Gateway {
     }
   }
 
+  #routes(): readonly AdminRoute[] {
+    const { clock } = this.#options;
+    return operatorRoutes({
+      clock,
+      store: this.#store,
+      board: this.#board,
+      history: this.#history,
+      config: () => this.config,
+      apps: () => this.apps.apps,
+      circuits: () => this.#engine.circuits(),
+      isStopping: () => this.#stopping,
+      storeTrouble: this.#storeTrouble,
+      reload: () => this.reload(),
+    });
+  }
+
   #appStates(): readonly AppState[] {
     return appStates(this.apps.apps.values(), this.#engine.circuits());
   }
@@ -310,38 +324,6 @@ export class Gateway {
   /** Takes over what has changed in the configuration's file. A wrong one changes nothing. Never rejects. */
   reload(): Promise<ReloadResult> {
     return this.#live.reload();
-  }
-
-  #adminRoutes(): readonly AdminRoute[] {
-    const history = this.#history;
-    return adminRoutes({
-      version,
-      clock: this.#options.clock,
-      store: this.#store,
-      board: this.#board,
-      apps: () => this.apps.apps,
-      circuits: () => this.#engine.circuits(),
-      isStopping: () => this.#stopping,
-      storeTrouble: this.#storeTrouble,
-      ...(history === undefined
-        ? {}
-        : {
-            explain: (subject: string) =>
-              explain(subject, {
-                history,
-                store: this.#store,
-                digests: new Digests(this.#store.installationKey),
-                clock: this.#options.clock,
-                apps: () => this.apps.apps,
-                circuits: () => this.#engine.circuits(),
-              }),
-          }),
-      reload: async () => reloadReport(await this.reload()),
-      describe: async () => {
-        const { describeGateway } = await import("./gateway/openapi.ts");
-        return describeGateway(this.config, [...adminDescriptions, ...consoleRoutes]);
-      },
-    });
   }
 
   /**

@@ -9,7 +9,6 @@ import { createApiKeys } from "../http/auth.ts";
 import { silentHttpObserver } from "../http/observer.ts";
 import { createHttpServer, type HttpServer } from "../http/server.ts";
 import { errorFields, type Log } from "../log.ts";
-import type { ReloadResult } from "./reload.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 
 /** More than an operator, his console and his probes need. */
@@ -79,24 +78,3 @@ function isDefault({ bind_address: address, port, token }: Config["admin"]): boo
     token === undefined
   );
 }
-
-/** A reload's result as the admin listener tells it. */
-export function reloadReport(result: ReloadResult): ReloadReport {
-  if (!result.ok) return { ok: false, problems: [...result.problems], warnings: [...result.warnings] };
-  const { added, changed, removed } = result.apps;
-  return {
-    ok: true,
-    apps: { added: [...added], changed: [...changed], removed: [...removed] },
-    needs_restart: [...result.needsRestart],
-    warnings: [...result.warnings],
-  };
-}
-
-type ReloadReport =
-  | {
-      ok: true;
-      apps: { added: string[]; changed: string[]; removed: string[] };
-      needs_restart: string[];
-      warnings: string[];
-    }
-  | { ok: false; problems: string[]; warnings: string[] };

@@ -8,7 +8,7 @@ import type { Observer } from "../core/observer.ts";
 import type { TlsIdentity } from "../http/server.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store/store.ts";
-import { changesBetween, createApps, type AppSet } from "./apps.ts";
+import { changesBetween, createApps, type AppChanges, type AppSet } from "./apps.ts";
 import { Drains } from "./drain.ts";
 import { needsRestart, type ReloadResult } from "./reload.ts";
 import { engineSettings, readTls } from "./settings.ts";
@@ -28,6 +28,14 @@ export interface LiveParts {
   readonly engine: Engine;
   /** Everything outside the core that follows a configuration: listeners, metrics, the log's level. Does not wait. */
   readonly apply: (config: Config, apps: AppSet, tls: TlsIdentity | undefined) => void;
+}
+
+/** A configuration of which everything has been made that a change to it needs. */
+export interface Prepared {
+  /** Changes to it within this turn of the event loop. Throws when the gateway is stopping, or what `apply` refuses. */
+  commit(): AppChanges;
+  /** Frees what was made for nothing. Never rejects. */
+  discard(): Promise<void>;
 }
 
 /**
@@ -114,36 +122,49 @@ export class Live {
   }
 
   async #change(config: Config, warnings: readonly string[]): Promise<ReloadResult> {
-    const { apply, clock, engine, log, store } = this.#parts;
-    const former = this.#apps;
-    let next: AppSet | undefined;
+    const before = this.#config;
+    let prepared: Prepared | undefined;
     try {
-      // An app that goes was configured until now (D8).
-      await noteConfigured(store, [...former.apps.keys(), ...config.apps.keys()], clock);
-      const known = await store.knownApps.all();
-      const tls = await readTls(config);
-      next = await createApps(config, known, { clock, log, store: store.knownApps }, former);
-      if (this.#stopped) throw new Error("the gateway is stopping");
-      apply(config, next, tls);
-      engine.reconfigure(engineSettings(config, next.apps, known));
+      prepared = await this.prepare(config);
+      return { ok: true, apps: prepared.commit(), needsRestart: needsRestart(before, config), warnings };
     } catch (error) {
-      await this.#discard(next);
+      await prepared?.discard();
       return refused([reasonOf(error)], warnings);
     }
-    const apps = changesBetween(former, next);
-    const before = this.#config;
-    this.#config = config;
-    this.#apps = next;
-    for (const name of [...apps.removed, ...apps.changed]) {
-      const app = former.apps.get(name);
-      if (app !== undefined) this.#drains.begin(app);
-    }
-    return { ok: true, apps, needsRestart: needsRestart(before, config), warnings };
+  }
+
+  /**
+   * Makes everything of a configuration and changes nothing yet. Rejects with what cannot be. One at a time, and each
+   * is to be committed or discarded.
+   */
+  async prepare(config: Config): Promise<Prepared> {
+    const { apply, clock, engine, log, store } = this.#parts;
+    const former = this.#apps;
+    // An app that goes was configured until now (D8).
+    await noteConfigured(store, [...former.apps.keys(), ...config.apps.keys()], clock);
+    const known = await store.knownApps.all();
+    const tls = await readTls(config);
+    const next = await createApps(config, known, { clock, log, store: store.knownApps }, former);
+    return {
+      discard: () => this.#discard(next),
+      commit: () => {
+        if (this.#stopped) throw new Error("the gateway is stopping");
+        apply(config, next, tls);
+        engine.reconfigure(engineSettings(config, next.apps, known));
+        this.#config = config;
+        this.#apps = next;
+        const changes = changesBetween(former, next);
+        for (const name of [...changes.removed, ...changes.changed]) {
+          const app = former.apps.get(name);
+          if (app !== undefined) this.#drains.begin(app);
+        }
+        return changes;
+      },
+    };
   }
 
   /** Frees what was made for nothing. */
-  async #discard(made: AppSet | undefined): Promise<void> {
-    if (made === undefined) return;
+  async #discard(made: AppSet): Promise<void> {
     const inUse = new Set([...this.#apps.apps.values()].map(({ pushkin }) => pushkin));
     const closes = [...made.apps.values()]
       .filter(({ pushkin }) => !inUse.has(pushkin))
