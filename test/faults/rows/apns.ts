@@ -537,6 +537,7 @@ export const apnsFaults: readonly Fault[] = [
     number: "UA22",
     fault: "TCP cut after the request was written, before the answer",
     tier: 1,
+    waits: true,
     ci: true,
     run: () =>
       withGateway({}, async (gateway) => {

@@ -546,6 +546,7 @@ export const badRequests: readonly Fault[] = [
     number: "B23",
     fault: "badge-only notify, and several while the upstream is down",
     tier: 1,
+    waits: true,
     run: () =>
       withGateway({ config: { delivery: { answer_within: "300ms" } } }, async (gateway) => {
         const counts = (unread: number, pushkey: string): object => ({

@@ -248,6 +248,7 @@ export const fcmFaults: readonly Fault[] = [
     number: "UF10",
     fault: "keep-alive race: the server closes as we write",
     tier: 1,
+    waits: true,
     ci: true,
     run: () =>
       withGateway({ android: { inflight_request_limit: 2_000 } }, async (gateway) => {

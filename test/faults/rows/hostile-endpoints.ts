@@ -273,6 +273,7 @@ export const hostileEndpoints: readonly Fault[] = [
     number: "H16",
     fault: "DNS rebinding, over the wire, TTL 0",
     tier: 1,
+    waits: true,
     limitMs: 180_000,
     run: () =>
       withSentinel(["127.0.0.9", "::1"], async ({ port }) => {
@@ -330,6 +331,7 @@ export const hostileEndpoints: readonly Fault[] = [
     number: "G16",
     fault: "every SSRF vector, and 10,000 rounds of rebinding",
     tier: 1,
+    waits: true,
     limitMs: 180_000,
     run: () =>
       withSentinel(["127.0.0.1", "::1"], async ({ port }) => {
@@ -413,6 +415,7 @@ export const hostileEndpoints: readonly Fault[] = [
     number: "H18",
     fault: "endless answers, 1 MB headers, gzip bomb, 1xx flood",
     tier: 1,
+    waits: true,
     limitMs: 240_000,
     run: () =>
       withRig({}, async (rig) => {
