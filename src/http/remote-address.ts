@@ -6,8 +6,9 @@ export type RemoteAddress = (req: IncomingMessage) => string;
 
 /**
  * Reads `X-Forwarded-For` only when the peer is one of the trusted proxies (CIDRs or addresses), from the right,
- * past every trusted hop: what stands left of the first stranger may be forged (reliability H26). An entry that is no
- * address or CIDR is a bug of the configuration check and throws.
+ * past every trusted hop: what stands left of the first stranger may be forged (reliability H26). `Forwarded` is not
+ * heard: a proxy that writes the one passes the other on as its client wrote it. An entry that is no address or CIDR
+ * is a bug of the configuration check and throws.
  */
 export function createRemoteAddress(trustedProxies: readonly string[]): RemoteAddress {
   const trusted = new BlockList();
@@ -22,7 +23,7 @@ export function createRemoteAddress(trustedProxies: readonly string[]): RemoteAd
     let nearest = peer;
     const hops = (typeof forwarded === "string" ? forwarded : forwarded.join(",")).split(",");
     for (let i = hops.length - 1; i >= 0; i -= 1) {
-      const hop = plain((hops[i] ?? "").trim());
+      const hop = hopAddress(hops[i] ?? "");
       if (isIP(hop) === 0) break;
       nearest = hop;
       if (!isTrusted(hop)) break;
@@ -61,8 +62,8 @@ export function sourceOf(address: string): string {
  */
 export const claimedAddress: RemoteAddress = (req) => {
   const forwarded = req.headers["x-forwarded-for"];
-  const first = plain(
-    ((typeof forwarded === "string" ? forwarded : forwarded?.[0]) ?? "").split(",")[0]?.trim() ?? "",
+  const first = hopAddress(
+    ((typeof forwarded === "string" ? forwarded : forwarded?.[0]) ?? "").split(",")[0] ?? "",
   );
   return isIP(first) === 0 ? "-" : first;
 };
@@ -72,6 +73,13 @@ function addTo(list: BlockList, entry: string): void {
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";
   if (bits === undefined) list.addAddress(address, family);
   else list.addSubnet(address, Number(bits), family);
+}
+
+/** An entry of `X-Forwarded-For`, without the port that some proxies add and the brackets around IPv6. */
+function hopAddress(entry: string): string {
+  const text = entry.trim();
+  const [, inBrackets] = /^\[([^[\]]*)\](?::\d{1,5})?$/.exec(text) ?? [];
+  return plain(inBrackets ?? text.replace(/^([\d.]+):\d{1,5}$/, "$1"));
 }
 
 /** An IPv4 caller of a dual-stack socket shows up as `::ffff:a.b.c.d`. */
