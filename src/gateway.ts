@@ -31,7 +31,7 @@ import type { ClosableLog } from "./log/create-log.ts";
 import { logOptionsFrom } from "./log/setup.ts";
 import type { AppState } from "./metrics/app-state.ts";
 import { measuredOutbox } from "./metrics/measured-outbox.ts";
-import { createMetrics, type Metrics } from "./metrics/metrics.ts";
+import { createMetrics, type MeasuredCertificate, type Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { createSteadyClock } from "./store/steady-clock.ts";
 import { openStore } from "./store/open.ts";
@@ -154,8 +154,7 @@ export class Gateway {
         // First what may be refused.
         if (tls !== undefined && config.http.tls !== undefined) this.#server.setTls(tls);
         this.#server.setHandler(nextHandler);
-        measureApps(parts.metrics, apps);
-        measureTls(parts.metrics, tls);
+        measure(parts.metrics, apps, tls);
         const { level = "info", levels } = logOptionsFrom(next.log.setup).options;
         log.setLevel(level, levels);
       },
@@ -211,7 +210,6 @@ export class Gateway {
         ...(history === undefined ? [] : [history.observer]),
       );
       set = await createApps(config, known, { clock, log, store: store.knownApps });
-      measureApps(metrics, set);
       const engine = createEngine({
         ...engineSettings(config, set.apps, known),
         store: {
@@ -224,7 +222,7 @@ export class Gateway {
         random: Math.random,
       });
       const tls = await readTls(config);
-      measureTls(metrics, tls);
+      measure(metrics, set, tls);
       gateway = new Gateway({
         options,
         store,
@@ -373,18 +371,14 @@ async function open(
   }
 }
 
-/** When the public listener's certificate ends. */
-function measureTls(metrics: Metrics, tls: TlsIdentity | undefined): void {
-  if (tls !== undefined)
-    metrics.certificateExpires(undefined, new X509Certificate(tls.cert).validToDate.getTime());
-}
-
-/** Their series appear, and when their certificates end. */
-function measureApps(metrics: Metrics, { apps }: AppSet): void {
+/** The apps' series appear, and when the certificates end that are in use. */
+function measure(metrics: Metrics, { apps }: AppSet, tls: TlsIdentity | undefined): void {
   metrics.configured([...apps.keys()].map((name) => ({ name })));
-  for (const { name, pushkin } of apps.values()) {
-    if (pushkin.certificateExpiresAtMs !== undefined) {
-      metrics.certificateExpires(name, pushkin.certificateExpiresAtMs);
-    }
-  }
+  const certificates: MeasuredCertificate[] = [...apps.values()].flatMap(
+    ({ name, pushkin: { certificateExpiresAtMs: expiresAtMs } }) =>
+      expiresAtMs === undefined ? [] : [{ app: name, expiresAtMs }],
+  );
+  if (tls !== undefined)
+    certificates.push({ expiresAtMs: new X509Certificate(tls.cert).validToDate.getTime() });
+  metrics.certificatesInUse(certificates);
 }

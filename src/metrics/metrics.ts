@@ -21,6 +21,14 @@ export interface MeasuredApp {
   readonly name: string;
 }
 
+/** A certificate's end as metrics tell it. */
+export interface MeasuredCertificate {
+  /** The app whose client certificate it is; absent for the public listener's. */
+  readonly app?: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAtMs: number;
+}
+
 /** What metrics are made from. */
 export interface MetricsOptions extends ScrapedSources {
   readonly apps: readonly MeasuredApp[];
@@ -33,8 +41,8 @@ export interface Metrics {
   readonly httpObserver: HttpObserver;
   /** Makes the series of these apps appear, at 0 where nothing was counted. For a reload that adds apps. */
   configured(apps: readonly MeasuredApp[]): void;
-  /** When an app's client certificate expires, or with no app the public listener's. Milliseconds since 1970. */
-  certificateExpires(app: string | undefined, atMs: number): void;
+  /** When the certificates end that are in use; what was said of others is forgotten. For a reload that changes them. */
+  certificatesInUse(certificates: readonly MeasuredCertificate[]): void;
   /** The store has promised pushes on disk, after so many seconds. */
   storeCommitted(seconds: number): void;
   /** Stops measuring. The registry still prints. */
@@ -103,11 +111,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
     observer,
     httpObserver: combineHttpObservers(sygnal.httpObserver, ours.httpObserver),
     configured,
-    certificateExpires(app, atMs) {
-      const seconds = Math.floor(atMs / 1000);
-      if (app !== undefined) sygnal.clientCertExpiry.set({ pushkin: app }, seconds);
-      const credential = app === undefined ? "listener-certificate" : "client-certificate";
-      ours.credentialExpiry.set({ app: app ?? "", credential }, seconds);
+    certificatesInUse(certificates) {
+      // An app that is gone, or that has a key by now, would warn of its old certificate for ever.
+      sygnal.clientCertExpiry.reset();
+      ours.credentialExpiry.reset();
+      for (const { app, expiresAtMs } of certificates) {
+        const seconds = Math.floor(expiresAtMs / 1000);
+        if (app !== undefined) sygnal.clientCertExpiry.set({ pushkin: app }, seconds);
+        const credential = app === undefined ? "listener-certificate" : "client-certificate";
+        ours.credentialExpiry.set({ app: app ?? "", credential }, seconds);
+      }
     },
     storeCommitted: (seconds) => ours.storeCommit.observe(seconds),
     close: stopScraping,

@@ -133,6 +133,56 @@ describe("a reload", () => {
       expect(await gateway.metrics()).toContain('sygnal_per_pushkin_type_total{pushkin="com.example.new"} 1');
     }));
 
+  it("tells the ends of the certificates that are in use, and of no other", () =>
+    withGateway({}, async (gateway) => {
+      const certified = async (name: string): Promise<object> => {
+        const issued = credentials.issueApnsCertificate({
+          topics: ["com.example.app"],
+          environments: ["production"],
+        });
+        const certfile = join(gateway.directory, `${name}.pem`);
+        await writeFile(certfile, issued.certPem + issued.keyPem, { mode: 0o600 });
+        const { url, port } = gateway.simulators.apns;
+        return {
+          type: "apns",
+          certfile,
+          endpoint: url.replace(/:\d+$/, `:${port}`),
+          ca_file: join(gateway.directory, "ca.pem"),
+        };
+      };
+      const apps = { "com.example.one": await certified("one"), "com.example.two": await certified("two") };
+      const ends = async (): Promise<readonly string[]> =>
+        (await gateway.metrics())
+          .split("\n")
+          .filter((line) => /^(sygnal_client_cert|signalbox_credential)_expiry/.test(line))
+          .map((line) => /(?:app|pushkin)="([^"]*)"/.exec(line)?.[1] ?? "");
+      await gateway.rewrite((config) => ({ ...config, apps: { ...config.apps, ...apps } }));
+      expect(await gateway.gateway.reload()).toMatchObject({ ok: true });
+      expect(await ends()).toEqual([
+        "com.example.one",
+        "com.example.two",
+        "com.example.one",
+        "com.example.two",
+      ]);
+      // One app goes, the other signs with a key from now on.
+      await gateway.rewrite((config) => ({
+        ...config,
+        apps: { ...config.apps, "com.example.two": config.apps[IOS] },
+      }));
+      expect(await gateway.gateway.reload()).toMatchObject({
+        ok: true,
+        apps: { removed: ["com.example.one"], changed: ["com.example.two"] },
+      });
+      expect(await ends()).toEqual([]);
+      // Nor does a gauge tell the state of an app that is gone.
+      const gauges = (await gateway.metrics())
+        .split("\n")
+        .filter(
+          (line) => line.includes('"com.example.one"') && !/^\S+_(?:total|bucket|sum|count)\{/.test(line),
+        );
+      expect(gauges).toEqual([]);
+    }));
+
   it("lets what is promised go on through the new pushkin of its app", () =>
     withGateway({ delivery: { answer_within: "200ms" } }, async (gateway) => {
       gateway.simulators.script.add({
@@ -141,8 +191,8 @@ describe("a reload", () => {
       });
       const answer = await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("cc01") }]));
       expect([answer.status, answer.body]).toEqual([200, { rejected: [] }]);
-      gateway.simulators.script.clear();
       await useSecondKey(gateway);
+      gateway.simulators.script.clear();
       await until(() => reached(gateway) === 1);
       expect(keyIdsOf(gateway).at(-1)).toBe(secondKey.keyId);
     }));

@@ -218,7 +218,7 @@ describe("Sygnal's series", () => {
   it("count pushes turned away and tell when a certificate ends", async () => {
     const metrics = metricsWith();
     metrics.observer.overloaded(android);
-    metrics.certificateExpires(ios, 1_800_000_000_999);
+    metrics.certificatesInUse([{ app: ios, expiresAtMs: 1_800_000_000_999 }]);
     const samples = await scrape(metrics);
     expect(samples.get(`sygnal_inflight_request_limit_drop_total{pushkin="${android}"}`)).toBe(1);
     expect(samples.get(`sygnal_client_cert_expiry{pushkin="${ios}"}`)).toBe(1_800_000_000);
@@ -414,8 +414,25 @@ describe("our own series", () => {
 
   it("tell when the public listener's certificate ends", async () => {
     const metrics = metricsWith();
-    metrics.certificateExpires(undefined, 1_800_000_000_000);
+    metrics.certificatesInUse([{ expiresAtMs: 1_800_000_000_000 }]);
     const series = 'signalbox_credential_expiry_timestamp_seconds{app="",credential="listener-certificate"}';
     expect((await scrape(metrics)).get(series)).toBe(1_800_000_000);
+  });
+
+  it("say nothing any more of a certificate that is out of use", async () => {
+    const metrics = metricsWith();
+    metrics.certificatesInUse([
+      { app: ios, expiresAtMs: 1_800_000_000_000 },
+      { app: "com.example.removed", expiresAtMs: 1_700_000_000_000 },
+    ]);
+    metrics.certificatesInUse([{ app: ios, expiresAtMs: 1_900_000_000_000 }]);
+    const ends = [...(await scrape(metrics))].filter(([name]) => /expiry/.test(name));
+    expect(ends).toEqual([
+      [`sygnal_client_cert_expiry{pushkin="${ios}"}`, 1_900_000_000],
+      [
+        `signalbox_credential_expiry_timestamp_seconds{app="${ios}",credential="client-certificate"}`,
+        1_900_000_000,
+      ],
+    ]);
   });
 });

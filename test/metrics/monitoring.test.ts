@@ -113,7 +113,7 @@ async function scrapedLabels(): Promise<ReadonlyMap<string, ReadonlySet<string>>
     dispatched: true,
     durationMs: 1,
   });
-  metrics.certificateExpires("ios", 1);
+  metrics.certificatesInUse([{ app: "ios", expiresAtMs: 1 }]);
   metrics.storeCommitted(0.001);
   const found = new Map<string, Set<string>>();
   for (const line of (await metrics.registry.metrics()).split("\n")) {
