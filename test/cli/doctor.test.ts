@@ -15,8 +15,8 @@ import { startSimulators, type Simulators } from "../../src/simulator/index.ts";
 import { writeWorkspace, type WorkspaceFiles } from "../../src/simulator/workspace.ts";
 import { openStore } from "../../src/store/open.ts";
 import { silentLog } from "../../src/log.ts";
+import { startForwardProxy } from "../support/forward-proxy.ts";
 import { listen, reply, startHttp2Upstream, testCa, testCertificate } from "../support/upstream-server.ts";
-import { startConnectProxy } from "../pushkins/push-service/connect-proxy.ts";
 
 const IOS = "com.example.app.ios";
 const ANDROID = "com.example.app.android";
@@ -498,11 +498,7 @@ const broken: readonly Case[] = [
   {
     title: "a proxy that wants other credentials",
     async breakIt(rig) {
-      const server = createHttpServer();
-      server.on("connect", (_request, socket) =>
-        socket.end("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
-      );
-      const proxy = await listen(server);
+      const proxy = await startForwardProxy("Basic of somebody else");
       rig.ends.push(() => proxy.close());
       only(rig, IOS, {});
       rig.sections["proxy"] = `http://user:password@127.0.0.1:${proxy.port}`;
@@ -641,17 +637,16 @@ describe("signalbox doctor", () => {
   });
 
   it("reaches every upstream through a proxy that works", async () => {
-    const asked: string[] = [];
-    const lines = await look(async (rig) => {
-      const proxy = await startConnectProxy(asked);
+    const proxy = await startForwardProxy();
+    const lines = await look((rig) => {
       rig.ends.push(() => proxy.close());
-      rig.sections["proxy"] = `http://127.0.0.1:${proxy.port}`;
+      rig.sections["proxy"] = proxy.url.href;
     });
     expect(lines.filter(({ verdict }) => verdict === "failed")).toEqual([]);
     const ports = [simulators.apns, simulators.fcm, simulators.webPush, simulators.unifiedPush].map(
       ({ port }) => port,
     );
-    expect(new Set(asked.map((authority) => Number(authority.split(":")[1])))).toEqual(new Set(ports));
+    expect(new Set(proxy.asked.map(({ target }) => Number(target.split(":")[1])))).toEqual(new Set(ports));
   });
 
   it("says so when an app that is asked for is not configured", async () => {

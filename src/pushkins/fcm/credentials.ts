@@ -29,8 +29,11 @@ export async function loadCredentials(config: FcmOptions, deps: PushkinDeps): Pr
     .update(text ?? "application default credentials")
     .digest("hex")
     .slice(0, 32);
-  // Apps of one project share the file, and so the token.
-  const accessToken = deps.shared.get(`fcm-access-token ${fingerprint} ${config.ca_file ?? ""}`, () =>
+  // Apps of one project share the file, and so the token; a reload that changes the way to Google has it fetched anew.
+  const way = createHash("sha256")
+    .update(JSON.stringify([ca ?? null, deps.proxy?.href ?? null]))
+    .digest("hex");
+  const accessToken = deps.shared.get(`fcm-access-token ${fingerprint} ${way}`, () =>
     createAccessToken(
       credentials,
       createHttpClient({

@@ -1,6 +1,4 @@
-import { createServer, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { connect, type AddressInfo, type Socket } from "node:net";
 import { generateKeyPairSync } from "node:crypto";
 import type { Outcome } from "../../../src/core/outcome.ts";
 import type { JsonObject } from "../../../src/json.ts";
@@ -10,6 +8,7 @@ import { createHttpClient, type HttpClient } from "../../../src/upstream/http-cl
 import type { Answer } from "../../../src/simulator/script.ts";
 import { createCredentials as createFiles } from "../../support/credentials.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
+import { startForwardProxy, type ForwardProxy } from "../../support/forward-proxy.ts";
 import { listen, testCa, testCertificate, type Listening } from "../../support/upstream-server.ts";
 import { simulatorCredentials, startFcm, type FcmRig, type FcmRigOptions } from "./fcm-fixture.ts";
 
@@ -236,36 +235,11 @@ describe("the file's token_uri", () => {
 });
 
 describe("through a forward proxy (sygnal-compat 16)", () => {
-  interface Proxy {
-    readonly url: URL;
-    readonly asked: { readonly target: string; readonly credentials: string | undefined }[];
-    /** What it says to CONNECT. */
-    status: number;
-  }
-
-  async function startProxy(): Promise<Proxy> {
-    const server: Server = createServer((_request, response) => response.writeHead(501).end());
-    const sockets = new Set<Socket>();
-    const proxy: Proxy = { url: new URL("http://user:pa%3Ass@127.0.0.1"), asked: [], status: 200 };
-    server.on("connect", (request, client: Socket) => {
-      proxy.asked.push({
-        target: request.url ?? "",
-        credentials: request.headers["proxy-authorization"],
-      });
-      sockets.add(client.on("error", () => {}));
-      if (proxy.status !== 200) return void client.end(`HTTP/1.1 ${proxy.status} No\r\n\r\n`);
-      const target = connect(Number(request.url?.split(":")[1]), "127.0.0.1", () => {
-        client.write("HTTP/1.1 200 OK\r\n\r\n");
-        client.pipe(target).pipe(client);
-      });
-      sockets.add(target.on("error", () => {}));
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    proxy.url.port = String((server.address() as AddressInfo).port);
-    toStop.push(async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    });
+  async function startProxy(): Promise<ForwardProxy> {
+    const proxy = await startForwardProxy();
+    proxy.url.username = "user";
+    proxy.url.password = "pa%3Ass";
+    toStop.push(() => proxy.close());
     return proxy;
   }
 
@@ -283,7 +257,7 @@ describe("through a forward proxy (sygnal-compat 16)", () => {
 
   it("that says no, pushes wait and the operator is told; when it is back they go on (UX05)", async () => {
     const proxy = await startProxy();
-    proxy.status = 407;
+    proxy.answer = 407;
     const rig = await start({ proxy: proxy.url });
     expect(await rig.outcome()).toEqual({
       kind: "retryable",
@@ -291,7 +265,7 @@ describe("through a forward proxy (sygnal-compat 16)", () => {
       alarm: true,
       detail: "no answer (proxy)",
     });
-    proxy.status = 200;
+    proxy.answer = "relay";
     await rig.clock.advance(1_000);
     expect((await rig.outcome()).kind).toBe("delivered");
   });

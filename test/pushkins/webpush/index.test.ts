@@ -6,8 +6,8 @@ import type { JsonObject } from "../../../src/json.ts";
 import type { SimulatedSubscription } from "../../../src/simulator/webpush.ts";
 import { countsContent, matrixContent, minimalContent } from "../../support/builders.ts";
 import { limits, lifetimesMs } from "../../http/listener.ts";
+import { startForwardProxy } from "../../support/forward-proxy.ts";
 import { listen } from "../../support/upstream-server.ts";
-import { startConnectProxy } from "../push-service/connect-proxy.ts";
 import {
   patient,
   pushTo,
@@ -429,20 +429,16 @@ describe("the way to the service", () => {
   });
 
   it("behind a proxy asks it for a checked address, never for a name (H30)", async () => {
-    const asked: string[] = [];
-    const proxy = await startConnectProxy(asked);
+    const proxy = await startForwardProxy();
     try {
-      const { simulator, outcome } = await start({ proxy: new URL(`http://127.0.0.1:${proxy.port}`) });
+      const { simulator, outcome } = await start({ proxy: proxy.url });
       const { port } = simulator;
       expect((await outcome(pushTo(simulator.subscribe()))).kind).toBe("delivered");
-      expect(asked).toEqual([`127.0.0.1:${port}`]);
-      const guarded = await start({
-        proxy: new URL(`http://127.0.0.1:${proxy.port}`),
-        outbound: { allow_addresses: [] },
-      });
+      expect(proxy.asked.map(({ target }) => target)).toEqual([`127.0.0.1:${port}`]);
+      const guarded = await start({ proxy: proxy.url, outbound: { allow_addresses: [] } });
       const forbidden = await guarded.outcome(pushTo(guarded.simulator.subscribe()));
       expect(forbidden).toEqual({ kind: "dropped", reason: "endpoint-not-allowed" });
-      expect(asked).toHaveLength(1);
+      expect(proxy.asked).toHaveLength(1);
     } finally {
       await proxy.close();
     }
