@@ -7,7 +7,7 @@ export const ProxyConfig = Type.Optional(
   secret({
     reads: "proxy_url",
     description:
-      "Forward proxy for everything outgoing: http://[user:password@]host[:port]. Default: HTTPS_PROXY.",
+      "Forward proxy for everything outgoing: http://[user:password@]host[:port]. Default: HTTPS_PROXY. NO_PROXY is not heard.",
   }),
 );
 

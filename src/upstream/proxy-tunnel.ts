@@ -22,8 +22,7 @@ export function openTunnel(proxy: URL, host: string, port: number, signal: Abort
     if (signal.aborted) return fail({});
     const asking = request({
       method: "CONNECT",
-      host: proxy.hostname.replace(/^\[|\]$/g, ""),
-      port: proxy.port === "" ? 80 : Number(proxy.port),
+      ...proxyPlace(proxy),
       path: authority,
       headers: {
         host: authority,
@@ -55,6 +54,14 @@ export function openTunnel(proxy: URL, host: string, port: number, signal: Abort
     });
     asking.end();
   });
+}
+
+/** Where a proxy listens: port 80 unless its URL names another (sygnal-compat 16). */
+export function proxyPlace(proxy: URL): { readonly host: string; readonly port: number } {
+  return {
+    host: proxy.hostname.replace(/^\[|\]$/g, ""),
+    port: proxy.port === "" ? 80 : Number(proxy.port),
+  };
 }
 
 /** Basic credentials of a proxy URL, percent-decoded, standard base64 (RFC 7617); undefined when it names none. */

@@ -190,6 +190,15 @@ apps:
     expect((await accepted(`proxy: ~\n${apps}`, env)).proxy).toBe("http://env:3128");
     expect((await accepted(`proxy: http://file:1\n${apps}`, env)).proxy).toBe("http://file:1");
     expect((await accepted(apps, { HTTPS_PROXY: "" })).proxy).toBeUndefined();
+    const others = {
+      https_proxy: "http://env:1",
+      HTTP_PROXY: "http://env:2",
+      http_proxy: "http://env:3",
+      ALL_PROXY: "http://env:4",
+    };
+    expect((await accepted(apps, others)).proxy).toBeUndefined();
+    for (const name of ["NO_PROXY", "no_proxy"])
+      expect((await accepted(apps, { ...env, [name]: "*" })).proxy).toBe("http://env:3128");
     expect(await problems(apps, { HTTPS_PROXY: "socks5://x" })).toEqual([
       expect.stringMatching(/^F: proxy: .*HTTPS_PROXY/),
     ]);

@@ -3,7 +3,7 @@ import { connect as connectTcp, createServer, type Socket } from "node:net";
 import tls from "node:tls";
 import { systemClock } from "../../src/clock.ts";
 import { createConnector, type Connected, type ConnectOptions } from "../../src/upstream/connect.ts";
-import { openTunnel } from "../../src/upstream/proxy-tunnel.ts";
+import { openTunnel, proxyPlace } from "../../src/upstream/proxy-tunnel.ts";
 import {
   listen,
   reply,
@@ -219,6 +219,24 @@ describe("a connection through a forward proxy", () => {
     const sent = String(proxy.asked[1]?.headers["proxy-authorization"]).replace("Basic ", "");
     expect(Buffer.from(sent, "base64").toString()).toBe("josé:p:ss ?>~");
     expect(sent).toMatch(/^[A-Za-z0-9+/]+=*$/);
+  });
+
+  it.each([
+    ["port 80 when it names none", "http://proxy.example", 80],
+    ["the port that it names", "http://proxy.example:3128/", 3128],
+    ["IPv6", "http://[2001:db8::1]", 80],
+  ])("finds the proxy at %s", (_what, url, port) => {
+    expect(proxyPlace(new URL(url))).toEqual({ host: new URL(url).hostname.replace(/^\[|\]$/g, ""), port });
+  });
+
+  it("sends a user without a password as it is written", async () => {
+    const proxy = await startProxy();
+    proxy.answer = (_asked, client) => client.end("HTTP/1.1 403 No\r\n\r\n");
+    const url = new URL(proxy.url);
+    url.username = "token-1";
+    await failureOf(connectTo(new URL("https://localhost:9"), { proxy: url }));
+    const expected = Buffer.from("token-1:").toString("base64");
+    expect(proxy.asked[0]?.headers["proxy-authorization"]).toBe(`Basic ${expected}`);
   });
 
   it.each(["HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.0 200 OK\r\nVia: x\r\n\r\n"])(

@@ -2,16 +2,16 @@ import { connect } from "node:net";
 import type { Clock } from "../../clock.ts";
 import { failed, ok, type Diagnosis } from "../../core/diagnosis.ts";
 import { classifyNetError } from "../../upstream/net-error.ts";
-import { hostOf } from "../../upstream/probe.ts";
+import { proxyPlace } from "../../upstream/proxy-tunnel.ts";
 
 const LIMIT_MS = 5_000;
 
 /** Whether somebody listens where the proxy should be; what it lets through, each app's lines tell. */
 export function proxyLine(proxy: URL, clock: Clock): Promise<Diagnosis> {
-  const port = proxy.port === "" ? 80 : Number(proxy.port);
-  const place = `${proxy.hostname}:${port}`;
+  const at = proxyPlace(proxy);
+  const place = `${proxy.hostname}:${at.port}`;
   return new Promise((resolve) => {
-    const socket = connect({ host: hostOf(proxy), port });
+    const socket = connect(at);
     const end = (line: Diagnosis): void => {
       cancel();
       socket.destroy();
