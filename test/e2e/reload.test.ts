@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -225,6 +226,11 @@ describe("a reload", () => {
       await install(first);
       await withGateway({ http: { port: 0, tls } }, async (gateway) => {
         const port = Number(new URL(gateway.url).port);
+        // A homeserver's connection, which outlives the renewal.
+        const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+        const push = (): Promise<Pushed> =>
+          pushOver(agent, port, message([{ app_id: IOS, pushkey: iosPushkey("71") }]));
+        expect(await push()).toEqual({ status: 200, body: '{"rejected":[]}', reused: false });
         expect(await certificateAt(port)).toBe(new X509Certificate(first.certPem).fingerprint256);
         await install(second);
         expect(await gateway.gateway.reload()).toMatchObject({ ok: true });
@@ -233,6 +239,9 @@ describe("a reload", () => {
         await writeFile(tls.cert_file, first.certPem);
         expect(await gateway.gateway.reload()).toMatchObject({ ok: false });
         expect(await certificateAt(port)).toBe(new X509Certificate(second.certPem).fingerprint256);
+        expect(await push()).toEqual({ status: 200, body: '{"rejected":[]}', reused: true });
+        expect(reached(gateway)).toBe(1);
+        agent.destroy();
       });
     } finally {
       await rm(directory, { recursive: true });
@@ -292,6 +301,27 @@ describe("a reload", () => {
       expect(gateway.logLines.slice(linesBefore)).toEqual([]);
     }));
 });
+
+interface Pushed {
+  readonly status: number | undefined;
+  readonly body: string;
+  /** By the connection of before. */
+  readonly reused: boolean;
+}
+
+/** A notification over HTTPS. */
+function pushOver(agent: Agent, port: number, notification: object): Promise<Pushed> {
+  return new Promise((resolve, reject) => {
+    const path = "/_matrix/push/v1/notify";
+    const asking = request({ agent, host: "127.0.0.1", port, path, method: "POST" }, (answer) => {
+      let body = "";
+      answer.on("data", (chunk) => (body += String(chunk)));
+      answer.on("end", () => resolve({ status: answer.statusCode, body, reused: asking.reusedSocket }));
+    });
+    asking.on("error", reject);
+    asking.end(JSON.stringify({ notification }));
+  });
+}
 
 /** The app on APNs gets the second signing key. */
 async function useSecondKey(gateway: RunningGateway): Promise<void> {
