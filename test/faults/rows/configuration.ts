@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { systemClock } from "../../../src/clock.ts";
 import { createCredentials } from "../../support/credentials.ts";
 import { spawnSignalbox } from "../../support/spawn-gateway.ts";
 import { IOS, message, type RunningGateway } from "../../support/with-gateway.ts";
@@ -132,12 +133,19 @@ export const configurationFaults: readonly Fault[] = [
           });
           assert.equal(warned.code, 0, warned.text);
           assert.match(warned.text, /warning: .*(read|permission)/i);
+          const path = join(workspace.directory, "open.yaml");
+          for (const strict_permissions of [false, true]) {
+            await writeFile(path, withChange(workspace, { strict_permissions }), { mode: 0o644 });
+            const checked = spawnSignalbox(["check", "--config", path], { cwd: workspace.directory });
+            assert.equal(await checked.ended(), strict_permissions ? 1 : 0, checked.stderr());
+            assert.match(checked.stderr() + checked.stdout(), /open\.yaml: .*others can read this file/);
+          }
           const strict = withIos(
             { ...workspace, config: { ...workspace.config, strict_permissions: true } },
             { keyfile },
           );
           await refuses(workspace, strict, [/read|permission/i]);
-          return "warned; refused with strict_permissions";
+          return "both warned of; both refused with strict_permissions";
         } finally {
           made.remove();
         }
@@ -174,33 +182,36 @@ export const configurationFaults: readonly Fault[] = [
   },
   {
     number: "C05",
-    fault: "an app with traffic is removed (by a restart)",
+    fault: "an app with traffic is removed by a reload; a restart; 8 days pass",
     tier: 1,
     run: async () => {
       const directory = await mkdtemp(join(tmpdir(), "signalbox-removed-"));
       try {
         const storeFile = join(directory, "s.db");
-        const device = { app_id: "com.example.removed", pushkey: freshIos() };
-        await withGateway(
-          { storeFile, apps: ({ ios }) => ({ "com.example.removed": ios }) },
-          async (gateway) => {
-            assert.deepEqual((await gateway.notify(message([device]))).body, { rejected: [] });
-          },
-        );
-        return await withGateway({ storeFile }, async (gateway) => {
-          const answer = await gateway.notify(message([device]));
-          assert.ok(
-            answer.status !== 200 || (answer.body as { rejected: string[] }).rejected.length === 0,
-            "rejected",
-          );
-          const alarms = await gateway.metric(
-            'signalbox_alarms_total{app="com.example.removed",alarm="app-removed"}',
-          );
-          assert.equal(alarms, 1);
+        const app = "com.example.removed";
+        const device = { app_id: app, pushkey: freshIos() };
+        const held = async (gateway: RunningGateway): Promise<void> => {
+          const { status, body } = await gateway.notify(message([device]));
+          assert.ok(status !== 200 || (body as { rejected: string[] }).rejected.length === 0, "rejected");
+          assert.equal(await gateway.metric(`signalbox_alarms_total{app="${app}",alarm="app-removed"}`), 1);
+        };
+        await withGateway({ storeFile, apps: ({ ios }) => ({ [app]: ios }) }, async (gateway) => {
+          assert.deepEqual((await gateway.notify(message([device]))).body, { rejected: [] });
+          await gateway.rewrite(({ apps: { [app]: _gone, ...apps }, ...config }) => ({ ...config, apps }));
+          const result = await gateway.gateway.reload();
+          assert.ok(result.ok && result.apps.removed.includes(app), JSON.stringify(result));
+          await held(gateway);
+        });
+        await withGateway({ storeFile }, async (gateway) => {
+          await held(gateway);
           const never = await gateway.notify(message([{ app_id: "com.example.never", pushkey: "x" }]));
           assert.deepEqual(never.body, { rejected: ["x"] });
-          return `held (${answer.status}) with an alarm; one never configured is rejected`;
         });
+        const clock = { ...systemClock, now: () => systemClock.now() + 8 * 24 * 60 * 60 * 1_000 };
+        await withGateway({ storeFile, clock, cold: true }, async (gateway) => {
+          assert.deepEqual((await gateway.notify(message([device]))).body, { rejected: [device.pushkey] });
+        });
+        return "held with an alarm, after a restart too; rejected 8 days later; one never configured at once";
       } finally {
         await rm(directory, { recursive: true, force: true });
       }
