@@ -6,6 +6,7 @@ import { parse, stringify } from "yaml";
 import { createMetrics } from "../../src/metrics/metrics.ts";
 import { metricNames, type MetricDefinition } from "../../src/metrics/names.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
+import { seriesIn, sygnalQueries } from "../support/sygnal-queries.ts";
 
 const read = (path: string): string => readFileSync(new URL(`../../config/${path}`, import.meta.url), "utf8");
 
@@ -30,28 +31,6 @@ const alerts = parse(read("prometheus/alerts.yaml")) as {
   }[];
 };
 const rules = alerts.groups.flatMap((group) => group.rules);
-
-/** Sygnal's own dashboard, as far as it is known by its series (sygnal-compat 13). */
-const sygnalQueries = [
-  'rate(process_cpu_seconds_total{job="sygnal"}[5m])',
-  'process_resident_memory_bytes{job="sygnal"}',
-  'process_open_fds{job="sygnal"}',
-  'process_max_fds{job="sygnal"}',
-  'rate(sygnal_notifications_devices_received_total{job="sygnal"}[5m])',
-  'sum by (pushkin) (rate(sygnal_per_pushkin_type_total{job="sygnal"}[5m]))',
-  'rate(sygnal_notify_time_bucket{job="sygnal",code="200"}[5m])',
-  'rate(sygnal_notify_time_sum{job="sygnal",code="200"}[5m]) / rate(sygnal_notify_time_count{job="sygnal",code="200"}[5m])',
-  'sum by (code) (rate(sygnal_pushgateway_status_codes_total{job="sygnal"}[5m]))',
-  'sygnal_requests_in_flight{job="sygnal"}',
-  'sygnal_pending_gcm_requests{job="sygnal"}',
-  'sygnal_active_gcm_requests{job="sygnal"}',
-  'rate(sygnal_gcm_queue_time_bucket{job="sygnal"}[5m])',
-  'rate(sygnal_gcm_request_time_bucket{job="sygnal"}[5m])',
-  'sum by (pushkin, code) (rate(sygnal_gcm_status_codes_total{job="sygnal"}[5m]))',
-  'sygnal_active_apns_requests{job="sygnal"}',
-  'rate(sygnal_apns_request_time_bucket{job="sygnal"}[5m])',
-  'sum by (pushkin, code) (rate(sygnal_apns_status_codes_total{job="sygnal"}[5m]))',
-];
 
 /** What a scrape of a gateway holds that has sent to every upstream: sample name to its labels. */
 async function scrapedLabels(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
@@ -125,18 +104,6 @@ async function scrapedLabels(): Promise<ReadonlyMap<string, ReadonlySet<string>>
   }
   metrics.close();
   return found;
-}
-
-/** The series that a query names, each with the labels that it asks for. */
-function seriesIn(expr: string): readonly { readonly name: string; readonly labels: readonly string[] }[] {
-  const grouped = [...expr.matchAll(/\b(?:by|without) \(([^)]*)\)/g)].flatMap(([, list = ""]) =>
-    list.split(/, */),
-  );
-  const names = [...expr.matchAll(/\b((?:sygnal|signalbox|process|nodejs)_[a-z_]+)(?:\{([^}]*)\})?/g)];
-  return names.map(([, name = "", matchers = ""]) => ({
-    name,
-    labels: [...[...matchers.matchAll(/(\w+) *(?:=~|!~|!=|=)/g)].map(([, label = ""]) => label), ...grouped],
-  }));
 }
 
 /** What Prometheus itself adds. */
