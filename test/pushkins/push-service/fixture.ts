@@ -50,7 +50,10 @@ export function simulatorCredentials(): Credentials {
 export function vapidKeyPair(): { readonly privateKey: string; readonly publicKey: string } {
   const ecdh = createECDH("prime256v1");
   const publicKey = ecdh.generateKeys().toString("base64url");
-  return { privateKey: ecdh.getPrivateKey().toString("base64url").padStart(43, "A"), publicKey };
+  // One private key in 256 is a byte shorter.
+  const scalar = ecdh.getPrivateKey();
+  const privateKey = Buffer.concat([Buffer.alloc(32 - scalar.length), scalar]).toString("base64url");
+  return { privateKey, publicKey };
 }
 
 /** What of the usual set-up is different. */
