@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { silentObserver, type Observer } from "../core/observer.ts";
+import { silentObserver, type ConcludedEvent, type Observer, type PostponedEvent } from "../core/observer.ts";
 import type { Settled } from "../core/outcome.ts";
 import type { Digest, Outcomes, PastOutcome } from "../store/store.ts";
 
@@ -22,7 +22,10 @@ const MAX_OPEN = 16_384;
 const FLUSH_EVERY_MS = 5_000;
 /** Rows on their way to the store; more in five seconds is a flood, and the rest of it stays in memory alone. */
 const MAX_PENDING = 5_000;
-/** Of these, pushes for which no upstream was asked: strangers can make them by the thousand. */
+/**
+ * Of these, pushes for which no upstream was asked, of each reason: strangers can make them by the thousand, and
+ * made-up app ids must not push out what the devices of real ones ask about.
+ */
 const MAX_UNASKED = 100;
 const ROWS_A_CALL = 1_000;
 /** Without any trouble to write, what is old is still forgotten. */
@@ -39,7 +42,7 @@ export class History {
   readonly #others = new Ring(REMEMBERED);
   readonly #open = new Map<string, PastOutcome>();
   #pending = new Map<string, PastOutcome>();
-  #unasked = 0;
+  readonly #unasked = new Map<string, number>();
   #cancel = (): void => {};
   #flushing: Promise<void> = Promise.resolve();
   #lastPutMs: number;
@@ -64,29 +67,8 @@ export class History {
           expiresAtMs: push.expiresAtMs,
         });
       },
-      postponed: ({ app, attempts, device, facts, outcome, pushkin }) =>
-        this.#note({
-          push: facts.id,
-          app,
-          pushkin,
-          device,
-          ...stateOf({ kind: "accepted", because: outcome }),
-          attempts,
-          expiresAtMs: facts.expiresAtMs,
-        }),
-      concluded: ({ app, attempts, device, facts, outcome, pushkin }) =>
-        this.#note(
-          {
-            push: facts.id,
-            app,
-            pushkin,
-            device,
-            ...stateOf(outcome),
-            attempts,
-            expiresAtMs: facts.expiresAtMs,
-          },
-          { wasPromised: true },
-        ),
+      postponed: (event) => this.#note(promised(event, { kind: "accepted", because: event.outcome })),
+      concluded: (event) => this.#note(promised(event, event.outcome), { wasPromised: true }),
     };
     this.#schedule();
   }
@@ -144,8 +126,9 @@ export class History {
   #keep(noted: PastOutcome): void {
     if (noted.reason === "duplicate" || this.#pending.size >= MAX_PENDING) return;
     if (noted.attempts === 0 && noted.kind !== "accepted") {
-      if (this.#unasked >= MAX_UNASKED) return;
-      this.#unasked += 1;
+      const unasked = this.#unasked.get(noted.reason) ?? 0;
+      if (unasked >= MAX_UNASKED) return;
+      this.#unasked.set(noted.reason, unasked + 1);
     }
     this.#pending.set(noted.push, noted);
   }
@@ -153,7 +136,7 @@ export class History {
   #take(): Iterable<PastOutcome> {
     const pending = this.#pending;
     this.#pending = new Map();
-    this.#unasked = 0;
+    this.#unasked.clear();
     return pending.values();
   }
 
@@ -177,6 +160,15 @@ export class History {
       this.#schedule();
     });
   }
+}
+
+/** What is noted of a push that had been promised. */
+function promised(
+  { app, attempts, device, facts, pushkin }: PostponedEvent | ConcludedEvent,
+  settled: Settled,
+): Omit<PastOutcome, "atMs"> {
+  const { expiresAtMs, id: push } = facts;
+  return { push, app, pushkin, device, ...stateOf(settled), attempts, expiresAtMs };
 }
 
 type State = Pick<PastOutcome, "kind" | "reason" | "status" | "answer">;

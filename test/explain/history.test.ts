@@ -107,14 +107,16 @@ describe("History", () => {
     await history.stop();
   });
 
-  it("writes no more than a hundred in five seconds of what strangers can make by the thousand", async () => {
+  it("writes no more than a hundred of a kind in five seconds of what strangers can make by the thousand", async () => {
     const { clock, history, rows, settle } = setUp();
     for (let i = 0; i < 5_000; i += 1) settle({ kind: "rejected", reason: "unknown-app" }, 0);
     for (let i = 0; i < 100; i += 1) settle({ kind: "dropped", reason: "duplicate" }, 0);
+    for (let i = 0; i < 101; i += 1) settle({ kind: "rejected", reason: "known-dead" }, 0);
     settle({ kind: "rejected", reason: "bad-token" }, 1);
     await clock.advance(5_000);
     expect(rows().map(({ reason }) => reason)).toEqual([
       ...Array<string>(100).fill("unknown-app"),
+      ...Array<string>(100).fill("known-dead"),
       "bad-token",
     ]);
     await history.stop();
