@@ -7,13 +7,13 @@ import { fileURLToPath } from "node:url";
  * side fits a file holds for it. A name that ends in `/` stands for everything below, `*` for one folder or file
  * name, `./` for the file's own folder. Whoever needs a new arrow adds it here, with a thought.
  */
-const leaves = "cancellation.ts clock.ts json.ts log.ts";
+const leaves = "cancellation.ts clock.ts json.ts log.ts uuid.ts";
 /** What a module's config.ts describes its section of the configuration with. */
 const sectionParts =
   "config/cidr.ts config/durations.ts config/fields.ts config/pem.ts config/problem.ts config/read-file.ts";
 
 const arrows: readonly (readonly [files: string, mayImport: string])[] = [
-  ["cancellation.ts clock.ts json.ts log.ts version.ts", ""],
+  ["cancellation.ts clock.ts json.ts log.ts uuid.ts version.ts", ""],
 
   // The core knows nobody: interfaces of the store, and nothing of HTTP, configuration files or libraries.
   ["core/config.ts", `core/ ${sectionParts}`],

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { AppDirectory } from "../../core/app.ts";
 import type { Audience, AudienceDevice } from "../../core/audience.ts";
 import { orUnknown } from "../../core/lookup.ts";
@@ -6,6 +5,7 @@ import type { EventContent, Push } from "../../core/push.ts";
 import type { ParseContext, Parsed } from "../../http/door.ts";
 import { HttpError } from "../../http/errors.ts";
 import { cleanObject, isJsonObject, type JsonValue } from "../../json.ts";
+import { uuid } from "../../uuid.ts";
 import type { EventType } from "./event-types.ts";
 
 /** Apple asks for a push type of its own there, and the phone rings (apns.md 2). */
@@ -58,7 +58,7 @@ function makePush(
     apnsTopic === undefined ? apps.find(appId)?.takesCalls === true : apnsTopic.endsWith(callsTopic);
   const urgency = rings ? "call" : "message";
   return {
-    id: randomUUID(),
+    id: uuid(),
     appId,
     pushkey,
     pushkeyTsMs,

@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import type { MatrixContent, Push } from "../../core/push.ts";
 import type { ParseContext } from "../../http/door.ts";
 import { HttpError } from "../../http/errors.ts";
 import { cleanText, isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
+import { uuid } from "../../uuid.ts";
 import { fieldReader, pushkeyTime, type FieldReader } from "./clean.ts";
 import {
   contentFor,
@@ -105,7 +105,7 @@ function makePush(
     ? `,${Math.floor(context.receivedAtMs / ownTestPeriodMs)}`
     : "";
   const push: MatrixPush = {
-    id: randomUUID(),
+    id: uuid(),
     appId,
     pushkey,
     ...(pushkeyTsMs === undefined ? {} : { pushkeyTsMs }),

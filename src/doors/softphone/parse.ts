@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { AppDirectory } from "../../core/app.ts";
 import type { Audience, AudienceDevice } from "../../core/audience.ts";
 import { orUnknown } from "../../core/lookup.ts";
@@ -6,6 +5,7 @@ import type { Push, SoftphoneContent } from "../../core/push.ts";
 import type { ParseContext, Parsed } from "../../http/door.ts";
 import { HttpError } from "../../http/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
+import { uuid } from "../../uuid.ts";
 import { readAttributes, type Attributes } from "./attributes.ts";
 
 /** What a request's objects are understood with. */
@@ -152,7 +152,7 @@ function makePush(
   const urgency = device.app.takesCalls === true ? "call" : "message";
   const dedupeOn = dedupeOf(attributes, context.repeatScope, index);
   return {
-    id: randomUUID(),
+    id: uuid(),
     appId: device.appId,
     pushkey: device.pushkey,
     ...(device.pushkeyTsMs === undefined ? {} : { pushkeyTsMs: device.pushkeyTsMs }),
