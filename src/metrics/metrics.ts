@@ -9,10 +9,11 @@ import {
   silentHttpObserver,
   type HttpObserver,
 } from "../http/observer.ts";
-import { counterFor, gaugeFor, histogramFor } from "./instruments.ts";
+import { gaugeFor, histogramFor } from "./instruments.ts";
 import { metricNames, statusClasses } from "./names.ts";
 import { scrapedSeries, type ScrapedSources } from "./scraped-series.ts";
 import { sygnalSeries } from "./sygnal-series.ts";
+import { tallyFor } from "./tally.ts";
 import { upstreamLabel } from "./upstream-label.ts";
 
 /** An app as metrics know it. */
@@ -74,11 +75,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
   configured(options.apps);
 
   const observer: Observer = {
-    deviceReceived: () => sygnal.devicesReceived.inc(),
+    deviceReceived: () => sygnal.devicesReceived.inc({}),
     handed: (app) => sygnal.perPushkin.inc({ pushkin: app }),
-    attemptStarted: (_app, pushkin) => sygnal.active(pushkin)?.inc(),
+    attemptStarted: (_app, pushkin) => sygnal.active(pushkin)?.inc({}, 1),
     attemptEnded(event) {
-      sygnal.active(event.pushkin)?.dec();
+      sygnal.active(event.pushkin)?.inc({}, -1);
       sygnal.attemptEnded(
         event.app,
         event.pushkin,
@@ -139,14 +140,14 @@ function statusClass(status: number | undefined): string {
 
 /** What Sygnal does not tell. */
 function ownSeries(registry: Registry) {
-  const attempts = counterFor(registry, metricNames.attempts);
-  const heldRejections = counterFor(registry, metricNames.heldRejections);
-  const duplicatesSuppressed = counterFor(registry, metricNames.duplicatesSuppressed);
-  const knownDead = counterFor(registry, metricNames.knownDead);
+  const attempts = tallyFor(registry, metricNames.attempts);
+  const heldRejections = tallyFor(registry, metricNames.heldRejections);
+  const duplicatesSuppressed = tallyFor(registry, metricNames.duplicatesSuppressed);
+  const knownDead = tallyFor(registry, metricNames.knownDead);
   const attemptDuration = histogramFor(registry, metricNames.attemptDuration);
-  const doorAnswers = counterFor(registry, metricNames.doorAnswers);
-  const unreadable = counterFor(registry, metricNames.unreadableRequests);
-  const limited = counterFor(registry, metricNames.limited);
+  const doorAnswers = tallyFor(registry, metricNames.doorAnswers);
+  const unreadable = tallyFor(registry, metricNames.unreadableRequests);
+  const limited = tallyFor(registry, metricNames.limited);
   for (const limit of requestLimits) limited.inc({ app: "", limit }, 0);
   const httpObserver: HttpObserver = {
     ...silentHttpObserver,
@@ -156,9 +157,9 @@ function ownSeries(registry: Registry) {
   };
   return {
     httpObserver,
-    outcomes: counterFor(registry, metricNames.outcomes),
-    concluded: counterFor(registry, metricNames.concluded),
-    alarms: counterFor(registry, metricNames.alarms),
+    outcomes: tallyFor(registry, metricNames.outcomes),
+    concluded: tallyFor(registry, metricNames.concluded),
+    alarms: tallyFor(registry, metricNames.alarms),
     attempts,
     attemptDuration,
     heldRejections,

@@ -1,8 +1,9 @@
 import type { Registry } from "prom-client";
 import { silentHttpObserver, type HttpObserver } from "../http/observer.ts";
 import type { AppState } from "./app-state.ts";
-import { counterFor, gaugeFor, histogramFor } from "./instruments.ts";
+import { gaugeFor, histogramFor } from "./instruments.ts";
 import { metricNames } from "./names.ts";
+import { levelFor, tallyFor } from "./tally.ts";
 
 /** The door whose requests Sygnal's series count. */
 const notifyDoor = "matrix";
@@ -11,32 +12,35 @@ const notifyResource = "V1NotifyHandler";
 
 /** Sygnal's series (sygnal-compat 13). */
 export function sygnalSeries(registry: Registry, appStates?: () => Iterable<AppState>) {
-  const notificationsReceived = counterFor(registry, metricNames.notificationsReceived);
-  const statusCodes = counterFor(registry, metricNames.notifyStatusCodes);
+  const notificationsReceived = tallyFor(registry, metricNames.notificationsReceived);
+  const devicesReceived = tallyFor(registry, metricNames.devicesReceived);
+  const statusCodes = tallyFor(registry, metricNames.notifyStatusCodes);
   const notifyTime = histogramFor(registry, metricNames.notifyTime);
-  const inFlight = gaugeFor(registry, metricNames.requestsInFlight);
-  const perPushkin = counterFor(registry, metricNames.perPushkin);
-  const inflightLimitDrop = counterFor(registry, metricNames.inflightLimitDrop);
+  const inFlight = levelFor(registry, metricNames.requestsInFlight);
+  const perPushkin = tallyFor(registry, metricNames.perPushkin);
+  const inflightLimitDrop = tallyFor(registry, metricNames.inflightLimitDrop);
   const gcmQueueTime = histogramFor(registry, metricNames.gcmQueueTime);
   const gcmRequestTime = histogramFor(registry, metricNames.gcmRequestTime);
-  const gcmActive = gaugeFor(registry, metricNames.gcmActive);
-  const gcmStatusCodes = counterFor(registry, metricNames.gcmStatusCodes);
+  const gcmActive = levelFor(registry, metricNames.gcmActive);
+  const gcmStatusCodes = tallyFor(registry, metricNames.gcmStatusCodes);
   const apnsRequestTime = histogramFor(registry, metricNames.apnsRequestTime);
-  const apnsActive = gaugeFor(registry, metricNames.apnsActive);
-  const apnsStatusCodes = counterFor(registry, metricNames.apnsStatusCodes);
+  const apnsActive = levelFor(registry, metricNames.apnsActive);
+  const apnsStatusCodes = tallyFor(registry, metricNames.apnsStatusCodes);
   const webpushQueueTime = histogramFor(registry, metricNames.webpushQueueTime);
   const webpushRequestTime = histogramFor(registry, metricNames.webpushRequestTime);
-  const webpushActive = gaugeFor(registry, metricNames.webpushActive);
+  const webpushActive = levelFor(registry, metricNames.webpushActive);
   if (appStates !== undefined) {
     gaugeFor(registry, metricNames.gcmPending, (gauge) => gauge.set(waitingAt("gcm", appStates())));
     gaugeFor(registry, metricNames.webpushPending, (gauge) => gauge.set(waitingAt("webpush", appStates())));
   }
-  inFlight.set({ resource: notifyResource }, 0);
+  inFlight.inc({ resource: notifyResource }, 0);
+  for (const unlabelled of [notificationsReceived, devicesReceived, gcmActive, apnsActive, webpushActive])
+    unlabelled.inc({}, 0);
 
   const httpObserver: HttpObserver = {
     ...silentHttpObserver,
     notificationReceived({ door }) {
-      if (door === notifyDoor) notificationsReceived.inc();
+      if (door === notifyDoor) notificationsReceived.inc({});
     },
     inFlight(door, change) {
       if (door === notifyDoor) inFlight.inc({ resource: notifyResource }, change);
@@ -49,7 +53,7 @@ export function sygnalSeries(registry: Registry, appStates?: () => Iterable<AppS
   };
   return {
     httpObserver,
-    devicesReceived: counterFor(registry, metricNames.devicesReceived),
+    devicesReceived,
     perPushkin,
     inflightLimitDrop,
     clientCertExpiry: gaugeFor(registry, metricNames.clientCertExpiry),
