@@ -127,8 +127,12 @@ interface Line {
 }
 
 function logWith(own: CleanFields, write: (line: Line) => void): Log {
+  const all =
+    Object.keys(own).length === 0
+      ? cleanFields
+      : (fields: LogFields | undefined) => ({ ...own, ...cleanFields(fields) });
   const at = (lineLevel: LogLevel) => (message: string, fields?: LogFields) =>
-    write({ lineLevel, message, fields: () => ({ ...own, ...cleanFields(fields) }) });
+    write({ lineLevel, message, fields: () => all(fields) });
   return {
     error: at("error"),
     warn: at("warn"),

@@ -50,15 +50,17 @@ const fieldTypes: FieldTypes = {
   until: "string",
 };
 
-const fieldNames = Object.keys(fieldTypes) as readonly (keyof LogFields)[];
+const typeOfField: ReadonlyMap<string, "number" | "string"> = new Map(Object.entries(fieldTypes));
 
 /** The allowed fields with values of their type, cut; everything else is left out without a word (D14). */
 export function cleanFields(fields: LogFields | undefined): CleanFields {
   const clean: Record<string, string | number> = {};
   if (typeof fields !== "object" || fields === null) return clean;
-  for (const name of fieldNames) {
-    const value: unknown = fields[name];
-    if (typeof value !== fieldTypes[name]) continue;
+  for (const name of Object.keys(fields)) {
+    const type = typeOfField.get(name);
+    if (type === undefined) continue;
+    const value: unknown = fields[name as keyof LogFields];
+    if (typeof value !== type) continue;
     if (typeof value === "number") {
       if (Number.isFinite(value)) clean[name] = value;
     } else if (typeof value === "string") {
@@ -108,9 +110,22 @@ export function escapeControls(text: string): string {
   return text.toWellFormed().replace(unsafeCharacters, (character) => unicodeEscape(character.charCodeAt(0)));
 }
 
+let secondOfText = -1;
+let secondAsText = "";
+
+/** ISO 8601 in UTC, to the millisecond. Of the lines of one second only the first asks for the date. */
+function isoTime(timeMs: number): string {
+  const second = Math.floor(timeMs / 1000);
+  if (second !== secondOfText) {
+    secondAsText = new Date(second * 1000).toISOString().slice(0, -4);
+    secondOfText = second;
+  }
+  return `${secondAsText}${String(Math.floor(timeMs) - second * 1000).padStart(3, "0")}Z`;
+}
+
 /** One line of JSON without its line end: `time`, `level`, `message`, then the fields. */
 export function jsonLine(timeMs: number, level: LogLevel, message: string, fields: CleanFields): string {
-  const time = new Date(timeMs).toISOString();
+  const time = isoTime(timeMs);
   return escapeControls(
     JSON.stringify({ time, level, message: cut(message, maxMessageCharacters).toWellFormed(), ...fields }),
   );
