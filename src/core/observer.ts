@@ -108,18 +108,50 @@ export const silentObserver: Observer = {
   alarm() {},
 };
 
-/** Tells each in turn. */
+/** Tells each in turn, of each event only those who listen to it. */
 export function combineObservers(...observers: readonly Observer[]): Observer {
+  const listenersTo = (event: keyof Observer): readonly Observer[] =>
+    observers.filter((observer) => observer[event] !== silentObserver[event]);
+  const deviceReceived = listenersTo("deviceReceived");
+  const handed = listenersTo("handed");
+  const attemptStarted = listenersTo("attemptStarted");
+  const attemptEnded = listenersTo("attemptEnded");
+  const settled = listenersTo("settled");
+  const postponed = listenersTo("postponed");
+  const concluded = listenersTo("concluded");
+  const overloaded = listenersTo("overloaded");
+  const throttled = listenersTo("throttled");
+  const alarm = listenersTo("alarm");
   return {
-    deviceReceived: (push) => observers.forEach((o) => o.deviceReceived(push)),
-    handed: (app, pushkin) => observers.forEach((o) => o.handed(app, pushkin)),
-    attemptStarted: (app, pushkin) => observers.forEach((o) => o.attemptStarted(app, pushkin)),
-    attemptEnded: (event) => observers.forEach((o) => o.attemptEnded(event)),
-    settled: (event) => observers.forEach((o) => o.settled(event)),
-    postponed: (event) => observers.forEach((o) => o.postponed(event)),
-    concluded: (event) => observers.forEach((o) => o.concluded(event)),
-    overloaded: (app) => observers.forEach((o) => o.overloaded(app)),
-    throttled: (app, by) => observers.forEach((o) => o.throttled(app, by)),
-    alarm: (event) => observers.forEach((o) => o.alarm(event)),
+    deviceReceived(push) {
+      for (const one of deviceReceived) one.deviceReceived(push);
+    },
+    handed(app, pushkin) {
+      for (const one of handed) one.handed(app, pushkin);
+    },
+    attemptStarted(app, pushkin) {
+      for (const one of attemptStarted) one.attemptStarted(app, pushkin);
+    },
+    attemptEnded(event) {
+      for (const one of attemptEnded) one.attemptEnded(event);
+    },
+    settled(event) {
+      for (const one of settled) one.settled(event);
+    },
+    postponed(event) {
+      for (const one of postponed) one.postponed(event);
+    },
+    concluded(event) {
+      for (const one of concluded) one.concluded(event);
+    },
+    overloaded(app) {
+      for (const one of overloaded) one.overloaded(app);
+    },
+    throttled(app, by) {
+      for (const one of throttled) one.throttled(app, by);
+    },
+    alarm(event) {
+      for (const one of alarm) one.alarm(event);
+    },
   };
 }

@@ -76,14 +76,34 @@ export const silentHttpObserver: HttpObserver = {
   unreadable() {},
 };
 
-/** Tells each in turn. */
+/** Tells each in turn, of each event only those who listen to it. */
 export function combineHttpObservers(...observers: readonly HttpObserver[]): HttpObserver {
+  const listenersTo = (event: keyof HttpObserver): readonly HttpObserver[] =>
+    observers.filter((observer) => observer[event] !== silentHttpObserver[event]);
+  const notificationReceived = listenersTo("notificationReceived");
+  const inFlight = listenersTo("inFlight");
+  const answered = listenersTo("answered");
+  const accessed = listenersTo("accessed");
+  const limited = listenersTo("limited");
+  const unreadable = listenersTo("unreadable");
   return {
-    notificationReceived: (event) => observers.forEach((o) => o.notificationReceived(event)),
-    inFlight: (door, change) => observers.forEach((o) => o.inFlight(door, change)),
-    answered: (event) => observers.forEach((o) => o.answered(event)),
-    accessed: (event) => observers.forEach((o) => o.accessed(event)),
-    limited: (by) => observers.forEach((o) => o.limited(by)),
-    unreadable: (status) => observers.forEach((o) => o.unreadable(status)),
+    notificationReceived(event) {
+      for (const one of notificationReceived) one.notificationReceived(event);
+    },
+    inFlight(door, change) {
+      for (const one of inFlight) one.inFlight(door, change);
+    },
+    answered(event) {
+      for (const one of answered) one.answered(event);
+    },
+    accessed(event) {
+      for (const one of accessed) one.accessed(event);
+    },
+    limited(by) {
+      for (const one of limited) one.limited(by);
+    },
+    unreadable(status) {
+      for (const one of unreadable) one.unreadable(status);
+    },
   };
 }
