@@ -30,9 +30,11 @@ export class Digests {
     });
   }
 
+  // The two that each push needs are written out; the parts' lengths come first, as in `lengthsAnd`.
+
   /** The device that this pushkey is for this configured app. */
   device(app: string, pushkey: string): Digest {
-    return this.#digest("device", app, pushkey);
+    return this.#digest(`6,${app.length},${pushkey.length}:device${app}${pushkey}`);
   }
 
   /**
@@ -40,25 +42,26 @@ export class Digests {
    * one glob are two.
    */
   push(appId: string, pushkey: string, dedupeOn: string): Digest {
-    return this.#digest("push", appId, pushkey, dedupeOn);
+    return this.#digest(
+      `4,${appId.length},${pushkey.length},${dedupeOn.length}:push${appId}${pushkey}${dedupeOn}`,
+    );
   }
 
   /** A request that its sender may repeat under a key of his: who he is, where it went, the key, perhaps the body. */
   request(credential: string, path: string, key: string, body?: string): Digest {
-    return this.#digest("request", credential, path, key, ...(body === undefined ? [] : [body]));
+    return this.#digest(lengthsAnd("request", credential, path, key, ...(body === undefined ? [] : [body])));
   }
 
   /** An event, for log lines. */
   event(eventId: string): Digest {
-    return this.#digest("event", eventId);
+    return this.#digest(lengthsAnd("event", eventId));
   }
 
   /**
-   * HMAC-SHA256 of the parts, their lengths before them, so that no two lists of parts give the same. By two hashes in
-   * one call each, which costs a tenth of an `Hmac` object's making, feeding and asking.
+   * HMAC-SHA256 of a text that begins with its parts' lengths. By two hashes in one call each, which costs a tenth of an
+   * `Hmac` object's making, feeding and asking.
    */
-  #digest(...parts: readonly string[]): Digest {
-    const text = `${parts.map((part) => part.length).join(",")}:${parts.join("")}`;
+  #digest(text: string): Digest {
     const inner = this.#inner;
     let filled: Uint8Array;
     // A UTF-16 unit is three bytes in UTF-8 at most.
@@ -68,4 +71,9 @@ export class Digests {
     this.#outer.set(hash("sha256", filled, "buffer"), BLOCK_BYTES);
     return hash("sha256", this.#outer, "hex");
   }
+}
+
+/** Parts with their lengths before them, so that no two lists of parts give the same. */
+function lengthsAnd(...parts: readonly string[]): string {
+  return `${parts.map((part) => part.length).join(",")}:${parts.join("")}`;
 }
