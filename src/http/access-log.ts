@@ -29,7 +29,7 @@ export function createAccessLog(
     const startedMs = clock.monotonic();
     // Read now: a closed socket has forgotten its peer.
     const remote = remoteAddress(req);
-    res.once("close", () => {
+    res.on("close", () => {
       const path = pathOf();
       observer.accessed({
         requestId: requestIdOf(res),

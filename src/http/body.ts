@@ -73,14 +73,14 @@ function collect(
     if (res.destroyed || res.closed) return gone();
     // Whatever comes after the first of these resolves nothing any more.
     req.on("data", take);
-    req.once("end", () => {
+    req.on("end", () => {
       const [first] = chunks;
       resolve(decode(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, size)));
     });
     // The response's: a request that the server has answered before its end is never closed.
-    res.once("close", gone);
+    res.on("close", gone);
     // An aborted request fails as well as closes; unheard, the failure would end the process.
-    req.once("error", gone);
+    req.on("error", gone);
   });
 }
 

@@ -307,7 +307,7 @@ function refused(
 /** Aborted when the connection closes while the answer is still awaited; nothing else hears of it (matrix-push 5.6). */
 function whenCallerLeaves(res: ServerResponse): { readonly aborted: boolean } {
   const caller = { aborted: res.destroyed || res.closed };
-  res.once("close", () => {
+  res.on("close", () => {
     if (!res.writableEnded) caller.aborted = true;
   });
   return caller;

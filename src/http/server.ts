@@ -105,7 +105,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const listener: RequestListener = (req, res) => {
     underWay.add(res);
     latest.set(req.socket, res);
-    res.once("close", () => {
+    res.on("close", () => {
       underWay.delete(res);
       // An answer whose headers were out before the stop has left its connection open.
       if (stopping) setImmediate(closeIdle);
