@@ -1,4 +1,4 @@
-import type { Counter, Gauge} from "prom-client";
+import type { Counter, Gauge } from "prom-client";
 import { type Registry } from "prom-client";
 import { counterFor, gaugeFor } from "./instruments.ts";
 import type { MetricDefinition } from "./names.ts";
