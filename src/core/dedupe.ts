@@ -1,12 +1,11 @@
 import type { Clock } from "../clock.ts";
 import type { Dedupe, Digest } from "../store/store.ts";
+import { DeliveredKeys } from "./delivered-keys.ts";
 import { orUnknown } from "./lookup.ts";
 import type { PushRun } from "./push-run.ts";
 
-/** About 40 MB when full; then the oldest are forgotten: a rare duplicate is better than a lost message. */
+/** 13 MB when full; then the oldest are forgotten: a rare duplicate is better than a lost message. */
 const MAX_REMEMBERED = 262_144;
-/** The oldest are forgotten all at once, so many at a time: one by one would cost a walk over a map's gaps for each. */
-const GENERATIONS = 8;
 /** How many keys go to the store in one call. */
 const KEEP_BATCH = 4_096;
 /** Synapse comes back up to a day later, an hour between its tries (matrix-push 5.4). */
@@ -22,16 +21,15 @@ export class DedupeMemory {
   keepMs: number;
   readonly #store: Dedupe;
   readonly #clock: Clock;
-  readonly #maxRemembered: number;
   readonly #inFlight = new Map<Digest, PushRun>();
-  /** Until when, on the wall clock. The newest generation, which grows, is the first. */
-  #delivered: readonly Map<Digest, number>[] = [new Map()];
+  /** Until when, on the wall clock. */
+  readonly #delivered: DeliveredKeys;
 
   constructor(store: Dedupe, clock: Clock, keepMs: number, maxRemembered = MAX_REMEMBERED) {
     this.#store = store;
     this.#clock = clock;
     this.keepMs = keepMs;
-    this.#maxRemembered = maxRemembered;
+    this.#delivered = new DeliveredKeys(maxRemembered);
   }
 
   /** An equal push that is under way: its result is shared. */
@@ -47,13 +45,13 @@ export class DedupeMemory {
 
   /** This process has seen it delivered. Asks no store. */
   isRemembered(key: Digest): boolean {
-    return (this.#until(key) ?? 0) > this.#clock.now();
+    return (this.#delivered.until(key) ?? 0) > this.#clock.now();
   }
 
   /** Answers without waiting unless the store may know of it. */
   wasDelivered(key: Digest): boolean | Promise<boolean> {
     const now = this.#clock.now();
-    if ((this.#until(key) ?? 0) > now) return true;
+    if ((this.#delivered.until(key) ?? 0) > now) return true;
     const kept = this.#store.has(key, now);
     return kept instanceof Promise ? orUnknown(kept, false) : kept;
   }
@@ -61,12 +59,7 @@ export class DedupeMemory {
   /** A delivered push: a repeat is not sent. */
   remember(key: Digest): void {
     if (this.keepMs <= 0) return;
-    let newest = this.#delivered[0];
-    if (newest === undefined || newest.size >= Math.max(1, Math.floor(this.#maxRemembered / GENERATIONS))) {
-      newest = new Map();
-      this.#delivered = [newest, ...this.#delivered.slice(0, GENERATIONS - 1)];
-    }
-    newest.set(key, this.#clock.now() + this.keepMs);
+    this.#delivered.set(key, this.#clock.now() + this.keepMs);
   }
 
   /** Delivered pushes whose sender is about to repeat them: kept over a restart. */
@@ -78,18 +71,9 @@ export class DedupeMemory {
   /** At an orderly stop: everything that is remembered goes to the store (P3). */
   async keepAll(): Promise<void> {
     const now = this.#clock.now();
-    const remembered = this.#delivered.flatMap((generation) => [...generation]);
-    const live = remembered.filter(([, until]) => until > now).map(([key]) => key);
+    const live = [...this.#delivered.beyond(now)];
     for (let from = 0; from < live.length; from += KEEP_BATCH) {
       await this.#store.put(live.slice(from, from + KEEP_BATCH), now + this.keepMs);
     }
-  }
-
-  #until(key: Digest): number | undefined {
-    for (const generation of this.#delivered) {
-      const until = generation.get(key);
-      if (until !== undefined) return until;
-    }
-    return undefined;
   }
 }
