@@ -38,6 +38,11 @@ describe("what a gateway loads at its start", () => {
     },
   );
 
+  it("takes node:http without the fetch that an import of it brings", () => {
+    expect(loaded).toContain(resolve(src, "node-http.ts"));
+    expect(loaded).not.toContain("node:http");
+  });
+
   it("has nothing of the simulators, and main.ts nothing but the command line", () => {
     expect([...loaded].filter((name) => name.includes("/simulator/"))).toEqual([]);
     expect(loadedWith("main.ts")).not.toContain(resolve(src, "gateway.ts"));

@@ -1,14 +1,14 @@
-import {
-  createServer as createPlainServer,
-  type RequestListener,
-  type Server as PlainServer,
-  type ServerOptions as NodeServerOptions,
-  type ServerResponse,
+import type {
+  RequestListener,
+  Server as PlainServer,
+  ServerOptions as NodeServerOptions,
+  ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { Server as NetServer, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.ts";
+import { createServer as createPlainServer } from "../node-http.ts";
 import { HttpError } from "./errors.ts";
 import type { HttpObserver } from "./observer.ts";
 import { refusalFor, refuseBody, refuseConnection } from "./unreadable.ts";

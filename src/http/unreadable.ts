@@ -1,6 +1,7 @@
-import { STATUS_CODES, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.ts";
+import { STATUS_CODES } from "../node-http.ts";
 import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
 import { HttpError, type HttpErrorCode } from "./errors.ts";
 

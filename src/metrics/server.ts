@@ -1,7 +1,8 @@
-import { createServer, type RequestListener } from "node:http";
+import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Request, Response } from "express";
 import type { Registry } from "prom-client";
+import { createServer } from "../node-http.ts";
 import { onlyNamed, toOpenMetrics } from "./exposition.ts";
 
 /** Where metrics are served. */

@@ -1,9 +1,10 @@
-import { Agent as HttpAgent, type ClientRequest } from "node:http";
+import type { ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction, Socket } from "node:net";
 import type { Got, OptionsInit, PlainResponse, RequestError } from "got";
 import type { Clock } from "../clock.ts";
 import { silentLog } from "../log.ts";
+import { Agent as HttpAgent } from "../node-http.ts";
 import { AddressGuard } from "./address-guard.ts";
 import type { Endpoint } from "./endpoint-url.ts";
 import { GuardedTunnelAgent, GuardedTunnelAgentPlain, type TunnelTo } from "./guarded-tunnel.ts";

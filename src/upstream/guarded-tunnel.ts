@@ -1,14 +1,15 @@
-import { Agent as HttpAgent, type AgentOptions } from "node:http";
+import type { AgentOptions, Agent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as tlsConnect, type ConnectionOptions } from "node:tls";
+import { Agent as HttpAgent } from "../node-http.ts";
 import { openTunnel } from "./proxy-tunnel.ts";
 
 /** What the proxy is asked to connect to for a host, in this order; rejects when it may not be reached. */
 export type TunnelTo = (host: string) => Promise<readonly string[]>;
 
-type CreateOptions = Parameters<HttpAgent["createConnection"]>[0];
+type CreateOptions = Parameters<Agent["createConnection"]>[0];
 type Callback = (error: Error | null, stream: Duplex) => void;
 
 const TUNNEL_LIMIT_MS = 5_000;

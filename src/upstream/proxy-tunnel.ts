@@ -1,5 +1,5 @@
-import { request } from "node:http";
 import type { Socket } from "node:net";
+import { request } from "../node-http.ts";
 import { classifyNetError, type NetFailure } from "./net-error.ts";
 
 /** A socket whose next bytes are the target's, or why the proxy gave none. */
