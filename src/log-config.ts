@@ -1,6 +1,6 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { sygnalSection } from "./config/fields.ts";
+import { Type } from "./json-schema.ts";
 import type { JsonObject } from "./json.ts";
 
 /** `log`, as Sygnal has it (sygnal-compat 14). `setup` is passed through; the logger says what of it is not honoured. */

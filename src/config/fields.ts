@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import type { TSchema, TUnsafe } from "@sinclair/typebox";
+import { Type } from "../json-schema.ts";
 import type { Rate } from "./readers.ts";
 
 // Annotations that this project's loader understands beside JSON Schema (see prepare.ts and validate.ts):

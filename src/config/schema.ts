@@ -1,4 +1,3 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { DeliveryConfig, LimitsConfig, OutboxConfig, RejectionsConfig } from "../core/config.ts";
 import type { PushkinType } from "../core/pushkin.ts";
@@ -8,6 +7,7 @@ import { checkSoftphone, SoftphoneConfig } from "../doors/softphone/config.ts";
 import { MatrixConfig } from "../doors/matrix/config.ts";
 import { ExplainConfig } from "../explain/config.ts";
 import { AdminConfig, checkAdmin, checkHttp, HttpConfig } from "../http/config.ts";
+import { Type } from "../json-schema.ts";
 import { LogConfig } from "../log-config.ts";
 import { checkMetrics, MetricsConfig, TracingConfig } from "../metrics/config.ts";
 import { checkStore, StoreConfig } from "../store/config.ts";

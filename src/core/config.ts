@@ -1,6 +1,6 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { duration, rate, section } from "../config/fields.ts";
+import { Type } from "../json-schema.ts";
 
 /** `delivery`: how long a push is worth waiting for, trying and remembering. */
 export const DeliveryConfig = section(

@@ -1,6 +1,6 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { duration, section } from "../config/fields.ts";
+import { Type } from "../json-schema.ts";
 
 /** `explain`: what is remembered of pushes, for the question why a phone stayed silent. */
 export const ExplainConfig = section(

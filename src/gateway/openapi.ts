@@ -1,7 +1,7 @@
-import { Type } from "@sinclair/typebox";
 import type { Config } from "../config/schema.ts";
 import { describeDoors, type DoorPaths } from "../doors/openapi.ts";
 import { openApiDocument, type Operation } from "../http/openapi.ts";
+import { Type } from "../json-schema.ts";
 import type { JsonObject } from "../json.ts";
 import { version } from "../version.ts";
 

@@ -1,9 +1,9 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { isLoopback } from "../config/cidr.ts";
 import { bindAddress, cidrs, port, secret, secretFile, section, sygnalSection } from "../config/fields.ts";
 import { checkKeyPair, readCertificates, readPrivateKey } from "../config/pem.ts";
 import type { Finding } from "../config/problem.ts";
+import { Type } from "../json-schema.ts";
 
 /** `http`: the public listener. */
 export const HttpConfig = sygnalSection(

@@ -98,7 +98,7 @@ function describe(operation: Operation): JsonObject {
   };
 }
 
-/** TypeBox's symbols are for itself; what is left is JSON Schema 2020-12, which OpenAPI 3.1 takes as it is. */
+/** The symbols of json-schema.ts are for itself; what is left is JSON Schema 2020-12, which OpenAPI 3.1 takes as it is. */
 function plain(schema: TSchema): JsonValue {
   return JSON.parse(JSON.stringify(schema)) as JsonValue;
 }

@@ -1,7 +1,7 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { baseUrl, bindAddress, port, secret, section, sygnalSection } from "../config/fields.ts";
 import type { Finding } from "../config/problem.ts";
+import { Type } from "../json-schema.ts";
 import { isJsonObject } from "../json.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 

@@ -1,6 +1,6 @@
-import { Type } from "@sinclair/typebox";
 import { baseUrl } from "../config/fields.ts";
 import { readCertificates } from "../config/pem.ts";
+import { Type } from "../json-schema.ts";
 
 /** Options that every type of app has. */
 export const appOptions = {

@@ -1,10 +1,10 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Type } from "@sinclair/typebox";
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Ajv } from "ajv";
 import express from "express";
 import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import { Type } from "../json-schema.ts";
 import type { ApnsSimulator } from "./apns.ts";
 import type { FcmSimulator } from "./fcm.ts";
 import type { Recorder } from "./recorder.ts";

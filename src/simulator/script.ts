@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
+import { Type } from "../json-schema.ts";
 
 const Milliseconds = Type.Number({ minimum: 0, maximum: 3_600_000 });
 /** What HTTP can carry; anything else would throw in the middle of an answer. */

@@ -1,6 +1,6 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { cidrs, oneOf, secret, section } from "../config/fields.ts";
+import { Type } from "../json-schema.ts";
 
 /** `proxy`: Sygnal's key; the environment's `HTTPS_PROXY` counts when it is absent (sygnal-compat 16). */
 export const ProxyConfig = Type.Optional(

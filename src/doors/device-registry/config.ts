@@ -1,8 +1,8 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { baseUrl, cidrs, doorKeys, doorPath, secret } from "../../config/fields.ts";
 import type { Finding } from "../../config/problem.ts";
 import { readSmallFile } from "../../config/read-file.ts";
+import { Type } from "../../json-schema.ts";
 import type { JsonObject } from "../../json.ts";
 
 const Account = Type.Object(

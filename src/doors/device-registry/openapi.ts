@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import type { Operation } from "../../http/openapi.ts";
+import { Type } from "../../json-schema.ts";
 import { AddApns, Command, DeleteApns, Fcm, Listing, Refusal } from "./schema.ts";
 
 const Done = Type.Object({}, { additionalProperties: false });

@@ -1,4 +1,5 @@
-import { Type, type Static } from "@sinclair/typebox";
+import type { Static } from "@sinclair/typebox";
+import { Type } from "../../json-schema.ts";
 
 // The bodies of /api/push (registry.md), as they are validated and as they are described.
 

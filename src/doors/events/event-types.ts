@@ -1,5 +1,6 @@
-import { Type, type TObject } from "@sinclair/typebox";
+import type { TObject } from "@sinclair/typebox";
 import { Ajv, type ErrorObject } from "ajv";
+import { Type } from "../../json-schema.ts";
 import type { JsonObject, JsonValue } from "../../json.ts";
 
 /** An event's own fields, validated; or a sentence for each that is missing or wrong. */

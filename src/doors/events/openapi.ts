@@ -1,5 +1,6 @@
-import { Type, type TSchema } from "@sinclair/typebox";
+import type { TSchema } from "@sinclair/typebox";
 import type { Operation } from "../../http/openapi.ts";
+import { Type } from "../../json-schema.ts";
 import type { JsonObject } from "../../json.ts";
 import { builtInEvents } from "./event-types.ts";
 

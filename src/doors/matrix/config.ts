@@ -1,6 +1,6 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { section } from "../../config/fields.ts";
+import { Type } from "../../json-schema.ts";
 
 /** `matrix`: the Matrix push gateway's door, which is always open. */
 export const MatrixConfig = section(

@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import type { Operation } from "../../http/openapi.ts";
+import { Type } from "../../json-schema.ts";
 import { notifyPath } from "./index.ts";
 
 const Device = Type.Object({

@@ -1,7 +1,7 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { doorKeys, doorPath } from "../../config/fields.ts";
 import type { Finding } from "../../config/problem.ts";
+import { Type } from "../../json-schema.ts";
 
 /** `softphone`: the push API of SIP softphones. */
 export const SoftphoneConfig = Type.Object(

@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import type { Operation } from "../../http/openapi.ts";
+import { Type } from "../../json-schema.ts";
 
 const text = (description: string) =>
   Type.Optional(Type.Union([Type.String(), Type.Null()], { description }));

@@ -1,8 +1,8 @@
 import type { X509Certificate } from "node:crypto";
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { baseUrl, oneOf, secretFile } from "../../config/fields.ts";
 import { checkKeyPair, isP256, readCertificates, readPrivateKey } from "../../config/pem.ts";
+import { Type } from "../../json-schema.ts";
 import { appOptions, checkAppOptions } from "../app-options.ts";
 
 /** Sygnal's six first, then Apple's newer ones (apns.md 2). */

@@ -1,8 +1,8 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
 import { oneOf, secret, secretFile } from "../../config/fields.ts";
 import { parsePrivateKey } from "../../config/pem.ts";
 import { readSmallFile } from "../../config/read-file.ts";
+import { Type } from "../../json-schema.ts";
 import { isJsonObject } from "../../json.ts";
 import type { JsonObject } from "../../json.ts";
 import { appOptions, checkAppOptions } from "../app-options.ts";

@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import { secretFile } from "../../config/fields.ts";
+import { Type } from "../../json-schema.ts";
 import { checkAppOptions } from "../app-options.ts";
 import { vapidSubject } from "./vapid.ts";
 import { readVapidKey } from "./vapid-key.ts";

@@ -1,5 +1,5 @@
-import { Type } from "@sinclair/typebox";
 import type { Static } from "@sinclair/typebox";
+import { Type } from "../../json-schema.ts";
 import { appOptions } from "../app-options.ts";
 import {
   checkService,
