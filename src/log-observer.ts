@@ -23,9 +23,8 @@ export function createLogObserver(log: Log, clock: Clock): Observer {
   return {
     ...silentObserver,
     settled(event) {
-      const fields = settledFields(event);
-      if (event.settled.kind === "rejected") log.info("push rejected", fields);
-      else log.debug(`push ${event.settled.kind}`, fields);
+      if (event.settled.kind === "rejected") log.info("push rejected", settledFields(event));
+      else log.debug(`push ${event.settled.kind}`, () => settledFields(event));
     },
     concluded({ app, pushkin, device, outcome, attempts }) {
       const fields: LogFields = {

@@ -51,7 +51,8 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
-  debug(message: string, fields?: LogFields): void;
+  /** What is dear to make is given as a function, which is called only if the line is written. */
+  debug(message: string, fields?: LogFields | (() => LogFields)): void;
   /** A logger that adds these fields to each line. */
   child(fields: LogFields): Log;
 }

@@ -12,8 +12,8 @@ interface Line {
 
 function recordingLog(): { readonly log: Log; readonly lines: Line[] } {
   const lines: Line[] = [];
-  const at = (level: string) => (message: string, fields?: LogFields) =>
-    void lines.push({ level, message, fields });
+  const at = (level: string) => (message: string, fields?: LogFields | (() => LogFields)) =>
+    void lines.push({ level, message, fields: typeof fields === "function" ? fields() : fields });
   const log: Log = {
     error: at("error"),
     warn: at("warn"),

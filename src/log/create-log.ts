@@ -131,8 +131,8 @@ function logWith(own: CleanFields, write: (line: Line) => void): Log {
     Object.keys(own).length === 0
       ? cleanFields
       : (fields: LogFields | undefined) => ({ ...own, ...cleanFields(fields) });
-  const at = (lineLevel: LogLevel) => (message: string, fields?: LogFields) =>
-    write({ lineLevel, message, fields: () => all(fields) });
+  const at = (lineLevel: LogLevel) => (message: string, fields?: LogFields | (() => LogFields)) =>
+    write({ lineLevel, message, fields: () => all(typeof fields === "function" ? fields() : fields) });
   return {
     error: at("error"),
     warn: at("warn"),

@@ -88,6 +88,22 @@ describe("createLog", () => {
     expect(out.text()).not.toContain("hunter2");
   });
 
+  it("asks what a debug line's fields are only if it is written", () => {
+    const out = collector();
+    const log = createLog({ destinations: [{ to: { stream: out.stream } }] });
+    let asked = 0;
+    const fields = (): LogFields => ({ app: "a", count: (asked += 1) });
+    log.debug("not written", fields);
+    log.child({ pushkin: "apns" }).debug("not written", fields);
+    expect(asked).toBe(0);
+    log.setLevel("debug");
+    log.child({ pushkin: "apns" }).debug("written", fields);
+    log.debug("fails", () => {
+      throw new Error("a bug");
+    });
+    expect(out.lines()).toEqual([expect.objectContaining({ app: "a", count: 1, pushkin: "apns" })]);
+  });
+
   it("never lets an error of logging reach the caller", () => {
     const out = collector();
     const log = createLog({ destinations: [{ to: { stream: out.stream } }] });
