@@ -8,8 +8,15 @@ const BACK_OFF = 0.7;
  * fewer when it is overloaded or silent (D10). Fresh pushes are bounded by the app's own limit instead.
  */
 export class AdaptiveLimit {
-  #limit = START;
+  readonly #max: number;
+  #limit: number;
   #good = 0;
+
+  /** @param threads how many have a limit each, and together one */
+  constructor(threads = 1) {
+    this.#max = Math.ceil(MAX / threads);
+    this.#limit = Math.ceil(START / threads);
+  }
 
   get value(): number {
     return Math.floor(this.#limit);
@@ -20,7 +27,7 @@ export class AdaptiveLimit {
     if (this.#good < this.#limit) return;
     this.#good = 0;
     // A full round went well: grow fast while small, so that a drain after an outage is soon at full speed.
-    this.#limit = Math.min(MAX, this.#limit + Math.max(1, this.#limit / 4));
+    this.#limit = Math.min(this.#max, this.#limit + Math.max(1, this.#limit / 4));
   }
 
   wasTooMuch(): void {

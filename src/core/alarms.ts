@@ -78,6 +78,13 @@ export const reloadAlarm: Alarm = {
     "the changed configuration was refused, the gateway goes on with the one it had; `signalbox check` names the problems",
 };
 
+/** One of several threads has ended (`workers`). */
+export const threadAlarm: Alarm = {
+  alarm: "thread-ended",
+  message:
+    "a thread ended unexpectedly and is started again; what it had promised goes on, the log says what ended it",
+};
+
 function inBrackets(detail: string | undefined): string {
   return detail === undefined ? "" : ` (${detail})`;
 }

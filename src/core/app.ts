@@ -1,4 +1,4 @@
-import type { Guard } from "./guard.ts";
+import type { AppGuard } from "./guard.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Pushkin } from "./pushkin.ts";
 
@@ -15,6 +15,6 @@ export interface App {
   /** Its key in the configuration. */
   readonly name: string;
   readonly pushkin: Pushkin;
-  readonly guard: Guard;
+  readonly guard: AppGuard;
   readonly inFlight: InFlight;
 }

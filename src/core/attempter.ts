@@ -5,6 +5,7 @@ import type { Digest } from "../store/store.ts";
 import { alarmOf, holdAlarm } from "./alarms.ts";
 import type { App } from "./app.ts";
 import { Deadlines } from "./deadlines.ts";
+import { whenKnown } from "./lookup.ts";
 import type { Observer } from "./observer.ts";
 import type { Outcome, Retryable } from "./outcome.ts";
 import type { Attempt, Message } from "./pushkin.ts";
@@ -79,7 +80,7 @@ export class Attempter {
     const limit = new Canceller();
     const deadline = this.#limits.add(startedMs + ATTEMPT_LIMIT_MS, () => limit.abort());
     observer.attemptStarted(app.name, pushkin.type);
-    const ended = ({ outcome, queueMs }: Attempt): Outcome => {
+    const ended = ({ outcome, queueMs }: Attempt): Outcome | Promise<Outcome> => {
       deadline.cancel();
       noteOutcome(health, outcome);
       observer.attemptEnded({
@@ -95,7 +96,7 @@ export class Attempter {
       });
       return this.#judge(app, device, attempt, outcome);
     };
-    const threw = (error: unknown): Outcome => ended(this.#bug(app, error));
+    const threw = (error: unknown): Outcome | Promise<Outcome> => ended(this.#bug(app, error));
     try {
       return pushkin.attempt(message, { push: facts, signal: limit }).then(ended, threw);
     } catch (error) {
@@ -110,7 +111,7 @@ export class Attempter {
   }
 
   /** What the guard makes of an outcome, and the alarms that it raises. */
-  #judge(app: App, device: Digest, attempt: number, outcome: Outcome): Outcome {
+  #judge(app: App, device: Digest, attempt: number, outcome: Outcome): Outcome | Promise<Outcome> {
     const { observer } = this.#deps;
     const alarm = alarmOf(outcome);
     if (alarm !== undefined) observer.alarm({ app: app.name, ...alarm });
@@ -120,14 +121,15 @@ export class Attempter {
       if (outcome.answer !== undefined) app.guard.sawCertainRejection(device);
       return outcome;
     }
-    const { held } = app.guard.judge(device);
-    if (held === undefined) return outcome;
-    observer.alarm({ app: app.name, ...holdAlarm(held, outcome.answer) });
-    return {
-      kind: "retryable",
-      reason: "held",
-      retryAfterMs: heldRetryMs(attempt),
-      ...(outcome.answer === undefined ? {} : { answer: outcome.answer }),
-    } satisfies Retryable;
+    return whenKnown(app.guard.judge(device), ({ held }): Outcome => {
+      if (held === undefined) return outcome;
+      observer.alarm({ app: app.name, ...holdAlarm(held, outcome.answer) });
+      return {
+        kind: "retryable",
+        reason: "held",
+        retryAfterMs: heldRetryMs(attempt),
+        ...(outcome.answer === undefined ? {} : { answer: outcome.answer }),
+      } satisfies Retryable;
+    });
   }
 }

@@ -24,6 +24,30 @@ export const defaultCircuitPolicy: CircuitPolicy = {
   probeSpread: 0.2,
 };
 
+/** The policy for each of several threads, so that together they are as patient as one. */
+export function policyForOneOf(threads: number): CircuitPolicy {
+  if (threads === 1) return defaultCircuitPolicy;
+  const { failuresInARow, minimum } = defaultCircuitPolicy;
+  return {
+    ...defaultCircuitPolicy,
+    // One failure alone says nothing.
+    failuresInARow: Math.max(2, Math.ceil(failuresInARow / threads)),
+    minimum: Math.max(2, Math.ceil(minimum / threads)),
+  };
+}
+
+/** What the threads' circuits for one app and host tell each other while theirs is open. */
+export interface SharedProbe {
+  /** Takes the one probe of this time for this thread; false when another thread's was less than `everyMs` ago. */
+  take(everyMs: number): boolean;
+  /** Until `take` may succeed, milliseconds. */
+  waitMs(): number;
+  /** The upstream answers: the others close theirs too. */
+  closed(): void;
+  /** How long ago that was last said; undefined = never. Milliseconds. */
+  closedAgoMs(): number | undefined;
+}
+
 /** What may be sent now: everything, one push to see whether the upstream is back, or nothing. */
 export type Permission = "closed" | "probe" | "open";
 
@@ -41,10 +65,21 @@ export class Circuit {
   #isOpen = false;
   #probing = false;
   #nextProbeMs = 0;
+  #openedAtMs = 0;
   #closedAtMs: number | undefined;
+  readonly #shared: SharedProbe | undefined;
 
-  /** @param random in [0, 1) */
-  constructor(clock: Clock, random: () => number, policy: CircuitPolicy = defaultCircuitPolicy) {
+  /**
+   * @param random in [0, 1)
+   * @param shared absent = this thread is the only one
+   */
+  constructor(
+    clock: Clock,
+    random: () => number,
+    policy: CircuitPolicy = defaultCircuitPolicy,
+    shared?: SharedProbe,
+  ) {
+    this.#shared = shared;
     this.#clock = clock;
     this.#random = random;
     this.#policy = policy;
@@ -52,6 +87,7 @@ export class Circuit {
   }
 
   get isOpen(): boolean {
+    if (this.#isOpen && this.#shared !== undefined) this.#hearOthers(this.#shared);
     return this.#isOpen;
   }
 
@@ -62,15 +98,17 @@ export class Circuit {
 
   /** Until a probe may go, in milliseconds; 0 when it is closed or one may go now. */
   get nextProbeInMs(): number {
-    if (!this.#isOpen) return 0;
+    if (!this.isOpen) return 0;
     if (this.#probing) return this.#policy.probeEveryMs;
-    return Math.max(0, this.#nextProbeMs - this.#clock.monotonic());
+    return Math.max(0, this.#nextProbeMs - this.#clock.monotonic(), this.#shared?.waitMs() ?? 0);
   }
 
   /** Whether an attempt may be made. Each `probe` is to be followed by `succeeded`, `failed` or `probeIsOver`. */
   ask(): Permission {
-    if (!this.#isOpen) return "closed";
+    if (!this.isOpen) return "closed";
     if (this.#probing || this.#clock.monotonic() < this.#nextProbeMs) return "open";
+    const { probeEveryMs, probeSpread } = this.#policy;
+    if (this.#shared?.take(probeEveryMs * (1 - probeSpread)) === false) return "open";
     this.#probing = true;
     return "probe";
   }
@@ -79,11 +117,8 @@ export class Circuit {
   succeeded(): void {
     this.#inARow = 0;
     if (this.#isOpen) {
-      this.#isOpen = false;
-      this.#probing = false;
-      this.#results.clear();
-      this.#closedAtMs = this.#clock.monotonic();
-      return;
+      this.#shared?.closed();
+      return this.#close();
     }
     this.#note(false);
   }
@@ -101,6 +136,7 @@ export class Circuit {
 
   /** Opens it at once: our credentials are refused, and the next push would fare no better. */
   trip(): void {
+    if (!this.#isOpen) this.#openedAtMs = this.#clock.monotonic();
     this.#isOpen = true;
     this.#inARow = 0;
     this.#results.clear();
@@ -110,6 +146,20 @@ export class Circuit {
   /** The probe came to nothing that tells of the upstream (such as a push that expired). */
   probeIsOver(): void {
     this.#probing = false;
+  }
+
+  #close(): void {
+    this.#isOpen = false;
+    this.#probing = false;
+    this.#inARow = 0;
+    this.#results.clear();
+    this.#closedAtMs = this.#clock.monotonic();
+  }
+
+  /** Another thread's probe was answered since this circuit opened. */
+  #hearOthers(shared: SharedProbe): void {
+    const agoMs = shared.closedAgoMs();
+    if (agoMs !== undefined && agoMs < this.#clock.monotonic() - this.#openedAtMs) this.#close();
   }
 
   #probeLater(): void {

@@ -10,13 +10,14 @@ import type { Digests } from "./digest.ts";
 import type { LatestBySlot } from "./latest-by-slot.ts";
 import { whenKnown } from "./lookup.ts";
 import type { Observer } from "./observer.ts";
-import { settledOf, type OutboxIntake } from "./outbox-intake.ts";
-import type { Outcome, Rejected, Retryable, Settled } from "./outcome.ts";
+import type { OutboxIntake } from "./outbox-intake.ts";
+import type { Outcome, Rejected, Settled } from "./outcome.ts";
 import { PushRun, type PushRunDeps } from "./push-run.ts";
 import type { Push } from "./push.ts";
-import type { PushLimits, Throttled } from "./push-limits.ts";
+import type { PushLimits } from "./push-limits.ts";
 import type { Memory, RejectionMemory } from "./rejections.ts";
 import type { ServedApps } from "./served-apps.ts";
+import { promiseForItsTurn, promiseUnsent } from "./unsent.ts";
 
 /** What a door knows about a request beside its pushes. */
 export interface DispatchOptions {
@@ -58,6 +59,8 @@ interface Addressed {
   readonly device: Digest;
   /** Absent when the push can have no duplicate. */
   readonly key: Digest | undefined;
+  /** Of several threads this one has it, and no run has it yet. */
+  isClaimed: boolean;
 }
 
 /** Is told what became of a push, and how often the upstream was asked. */
@@ -152,7 +155,7 @@ export class CoreDispatcher implements Dispatcher {
     const key =
       push.dedupeOn === undefined ? undefined : digests.push(push.appId, push.pushkey, push.dedupeOn);
     const device = digests.device(app.name, push.pushkey);
-    this.#answer({ push, app, device, key }, options, (settled, attempts) => {
+    this.#answer({ push, app, device, key, isClaimed: false }, options, (settled, attempts) => {
       try {
         observer.settled({
           app: app.name,
@@ -173,17 +176,23 @@ export class CoreDispatcher implements Dispatcher {
 
   /** Known dead? A duplicate? Promised already? Else render and run. Tells once, and never throws. */
   #answer(addressed: Addressed, options: DispatchOptions, tell: Tell): void {
-    const failed = (error: unknown): void => tell(this.#failed(error), 0);
+    const failed = (error: unknown): void => {
+      this.#release(addressed);
+      tell(this.#failed(error), 0);
+    };
     const goOn = (known: Known): void => {
       try {
         if (typeof known === "string") this.#share(addressed, known, options, tell, failed);
-        else tell(known, 0);
+        else {
+          this.#release(addressed);
+          tell(known, 0);
+        }
       } catch (error) {
         failed(error);
       }
     };
     try {
-      const known = this.#recall(addressed);
+      const known = this.#recall(addressed, options);
       if (known instanceof Promise) known.then(goOn, failed);
       else goOn(known);
     } catch (error) {
@@ -192,17 +201,47 @@ export class CoreDispatcher implements Dispatcher {
   }
 
   /** What makes it needless to ask the upstream, or what the device is known for. Waits for a store that may know. */
-  #recall({ app, device, key, push }: Addressed): Known | Promise<Known> {
+  #recall(addressed: Addressed, options: DispatchOptions): Known | Promise<Known> {
+    const { app, device, key, push } = addressed;
     const { dedupe, intake, rejections } = this.#deps;
     return whenKnown(rejections.recall(app.name, device, push), (memory): Known | Promise<Known> => {
       if (memory === "dead") return { kind: "rejected", reason: "known-dead" };
       if (key === undefined) return memory;
       return whenKnown(dedupe.wasDelivered(key), (wasDelivered): Known | Promise<Known> => {
         if (wasDelivered) return { kind: "dropped", reason: "duplicate" };
-        if (intake === undefined || dedupe.running(key) !== undefined) return memory;
+        if (dedupe.running(key) !== undefined) return memory;
+        // Before the outbox is asked: whoever has had it until now has promised it by then, if he did.
+        const claim = dedupe.claim(key);
+        if (claim === "delivered") return { kind: "dropped", reason: "duplicate" };
+        if (typeof claim === "number") return this.#elsewhere(claim, key, addressed, options);
+        addressed.isClaimed = claim === "ours";
+        if (intake === undefined) return memory;
         return whenKnown(intake.holds(key), (held) => (held ? { kind: "accepted" } : memory));
       });
     });
+  }
+
+  /** An equal push is under way in another thread: what is said of it there is said here, as long as it holds. */
+  async #elsewhere(
+    thread: number,
+    key: Digest,
+    addressed: Addressed,
+    options: DispatchOptions,
+  ): Promise<Known> {
+    const { clock, dedupe } = this.#deps;
+    const withinMs = Math.max(0, options.answerByMs - clock.monotonic());
+    const answer = await dedupe.answerFrom(thread, key, withinMs);
+    if (answer === undefined || isVoidFor(addressed.push, answer.settled, answer.pushkeyTsMs)) {
+      return this.#recall(addressed, options);
+    }
+    return answer.settled;
+  }
+
+  /** What was claimed has led to no run. */
+  #release(addressed: Addressed): void {
+    if (!addressed.isClaimed || addressed.key === undefined) return;
+    addressed.isClaimed = false;
+    this.#deps.dedupe.release(addressed.key);
   }
 
   /** Joins an equal push that is under way, or begins. Nothing waits in between, so that two equal ones cannot both begin. */
@@ -216,16 +255,24 @@ export class CoreDispatcher implements Dispatcher {
     const { key, push } = addressed;
     const earlier = key === undefined ? undefined : this.#deps.dedupe.running(key);
     if (earlier !== undefined) {
+      this.#release(addressed);
       earlier.answerBy(options.answerByMs, (settled) => {
-        if (isVoidFor(push, settled, earlier)) this.#answer(addressed, options, tell);
+        if (isVoidFor(push, settled, earlier.delivery.facts.pushkeyTsMs))
+          this.#answer(addressed, options, tell);
         else tell(settled, 0);
       });
       return;
     }
     const run = this.#begin(addressed, memory === "registered-since", options);
     if (run instanceof PushRun) run.answerBy(options.answerByMs, (settled) => tell(settled, run.attempts));
-    else if (run instanceof Promise) run.then((settled) => tell(settled, 0), failed);
-    else tell(run, 0);
+    else {
+      const end = (settled: Settled): void => {
+        this.#release(addressed);
+        tell(settled, 0);
+      };
+      if (run instanceof Promise) run.then(end, failed);
+      else end(run);
+    }
   }
 
   /** Renders, takes a place in the app's bulkhead and starts; or what is to be said instead. */
@@ -254,15 +301,19 @@ export class CoreDispatcher implements Dispatcher {
       message: rendered,
     };
     const throttled = this.#deps.limits.take(app.name, device);
-    if (throttled !== undefined) return this.#throttled(delivery, key, throttled);
+    if (throttled !== undefined) {
+      observer.throttled(app.name, throttled.by);
+      return promiseForItsTurn(this.#deps.intake, delivery, key, throttled);
+    }
     if (!app.inFlight.tryEnter()) {
       observer.overloaded(app.name);
-      return this.#withoutPlace(delivery, key);
+      return promiseUnsent(this.#deps.intake, delivery, key);
     }
     const run = new PushRun(this.#runDeps, delivery, key, options.answerByMs, (outcome) =>
       this.#remember(addressed, outcome, wasDead, options),
     );
     if (key !== undefined) dedupe.begin(key, run);
+    addressed.isClaimed = false;
     this.#underWay.add(run);
     run.onEnd(() => {
       this.#underWay.delete(run);
@@ -272,38 +323,12 @@ export class CoreDispatcher implements Dispatcher {
   }
 
   /** Rejected unasked, unless there are so many that the app's own settings must be wrong (P4, D8). */
-  #malformed(app: App, device: Digest, rejected: Rejected): Settled {
-    if (!app.guard.judgeMalformed(device)) return rejected;
-    this.#alarm(app.name, malformedAlarm);
-    return { kind: "retryable", reason: "held", retryAfterMs: heldRetryMs(1) };
-  }
-
-  /**
-   * Too soon after others: promised for its turn. Of a device's only the newest waits, so that ten thousand become one
-   * (reliability H23).
-   */
-  #throttled(
-    delivery: Delivery,
-    key: Digest | undefined,
-    { by, waitMs }: Throttled,
-  ): Settled | Promise<Settled> {
-    const { intake, observer } = this.#deps;
-    observer.throttled(delivery.app.name, by);
-    const throttled: Retryable = { kind: "retryable", reason: "overloaded", retryAfterMs: waitMs };
-    if (intake === undefined) return throttled;
-    const slot = by === "device" ? { slot: "throttled" } : {};
-    return intake
-      .commit(delivery, { key, attempts: 0, dueInMs: waitMs, running: false, ...slot })
-      .then((commitment) => settledOf(commitment, throttled));
-  }
-
-  /** No place among the app's pushes under way: promised at once, and sent when there is room; else refused. */
-  #withoutPlace(delivery: Delivery, key: Digest | undefined): Settled | Promise<Settled> {
-    const { intake } = this.#deps;
-    const refused: Retryable = { kind: "retryable", reason: "overloaded", retryAfterMs: 1_000 };
-    if (intake === undefined || delivery.app.inFlight.limit === 0) return refused;
-    const commitment = intake.commit(delivery, { key, attempts: 0, dueInMs: 0, running: false });
-    return commitment.then((result) => settledOf(result, refused));
+  #malformed(app: App, device: Digest, rejected: Rejected): Settled | Promise<Settled> {
+    return whenKnown(app.guard.judgeMalformed(device), (isHeld): Settled => {
+      if (!isHeld) return rejected;
+      this.#alarm(app.name, malformedAlarm);
+      return { kind: "retryable", reason: "held", retryAfterMs: heldRetryMs(1) };
+    });
   }
 
   /** Waits only for a store that has to be told. */
@@ -365,8 +390,8 @@ export class CoreDispatcher implements Dispatcher {
 }
 
 /** A verdict does not hold for a device that was registered again after the push that earned it had been sent (P4). */
-function isVoidFor(push: Push, settled: Settled, { delivery }: PushRun): boolean {
+function isVoidFor(push: Push, settled: Settled, sentWithTsMs: number | undefined): boolean {
   const { pushkeyTsMs } = push;
   if (settled.kind !== "rejected" || pushkeyTsMs === undefined) return false;
-  return pushkeyTsMs > (delivery.facts.pushkeyTsMs ?? 0);
+  return pushkeyTsMs > (sentWithTsMs ?? 0);
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { KnownApp, OutboxCaps, Store } from "../store/store.ts";
+import type { Digest, KnownApp, OutboxCaps, Store } from "../store/store.ts";
 import { storeAlarm } from "./alarms.ts";
 import type { App, AppDirectory } from "./app.ts";
 import { Audience } from "./audience.ts";
@@ -18,6 +18,8 @@ import { PushLimits, type PushRates } from "./push-limits.ts";
 import { Registrations } from "./registrations.ts";
 import { RejectionMemory } from "./rejections.ts";
 import { ServedApps } from "./served-apps.ts";
+import type { AnswerElsewhere, CoreShare } from "./threads.ts";
+import { ownBuckets, type MakeBuckets } from "./token-buckets.ts";
 import { UpstreamHealths, type CircuitState } from "./upstream-health.ts";
 
 /** What the core needs. */
@@ -38,6 +40,8 @@ export interface EngineOptions {
   readonly rates?: PushRates;
   /** Registered devices in all; absent = a million. */
   readonly maxDevices?: number;
+  /** Of one of several threads; absent = this is the only one. */
+  readonly share?: CoreShare;
 }
 
 /** What a reload changes of the core. */
@@ -55,8 +59,19 @@ export interface Engine {
   readonly digests: Digests;
   readonly audience: Audience;
   readonly registrations: Registrations;
+  /** For limits outside the core. */
+  readonly makeBuckets: MakeBuckets;
+  /** How many threads there are. */
+  readonly threads: number;
   /** What an operator wants to see of the upstreams, one entry for each app and host that was tried lately. */
   circuits(): readonly CircuitState[];
+  /**
+   * For another thread's caller, who wants to know within so many milliseconds what becomes of a push that this thread
+   * has. Undefined when it has it no longer, or not sent it.
+   */
+  answerFor(key: Digest, withinMs: number): Promise<AnswerElsewhere | undefined>;
+  /** Another thread has claimed an entry: true once it has ended here, false at once when it is not in hand here. */
+  takeBack(id: string, token: number): Promise<boolean>;
   /** Pushes that come from now on meet these apps and settings; those under way end as they began. */
   reconfigure(settings: EngineSettings): void;
   start(): Promise<void>;
@@ -64,24 +79,35 @@ export interface Engine {
   stop(signal: AbortSignal): Promise<void>;
 }
 
+/** How soon it is looked again whether a push that is claimed has begun. */
+const LOOK_UP_MS = 5;
+
 const noRates: PushRates = { perApp: null, perDevice: null };
 
 /** Puts the core together around one store. */
 export function createEngine(options: EngineOptions): Engine {
-  const { clock, log, observer, random, store } = options;
+  const { clock, log, observer, random, share, store } = options;
   const served = new ServedApps(options.apps, options.known, clock);
-  const healths = new UpstreamHealths(clock, random);
+  const healths = new UpstreamHealths(clock, random, share);
   const attempter = new Attempter({ clock, log, observer, healths, apps: served });
   const rejections = new RejectionMemory(store, clock, options.keepRejectionsMs);
-  const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs);
-  const latest = store.durable ? new LatestBySlot(store.outbox) : new LatestBySlot();
+  const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs, undefined, share);
+  const latest = new LatestBySlot(store.durable ? store.outbox : undefined, share?.latest);
   let worker: OutboxWorker | undefined;
   let intake: OutboxIntake | undefined;
+  let leases: Leases | undefined;
   // What does not survive the process cannot be promised (D6).
   if (store.durable) {
-    const leases = new Leases(store.outbox, clock, randomUUID());
+    leases = new Leases(store.outbox, clock, share?.owner ?? randomUUID());
     const { outbox } = store;
-    intake = new OutboxIntake({ outbox, caps: options.caps, clock, leases, wake: () => worker?.wake() });
+    intake = new OutboxIntake({
+      outbox,
+      caps: options.caps,
+      clock,
+      leases,
+      wake: () => worker?.wake(),
+      ...(share === undefined ? {} : { claims: share.claims }),
+    });
     worker = new OutboxWorker({
       outbox,
       intake,
@@ -96,10 +122,11 @@ export function createEngine(options: EngineOptions): Engine {
       clock,
       log,
       random,
+      ...(share === undefined ? {} : { share }),
     });
   }
   const digests = new Digests(store.installationKey);
-  const limits = new PushLimits(clock, options.rates ?? noRates);
+  const limits = new PushLimits(clock, options.rates ?? noRates, share?.makeBuckets);
   const dispatcher = new CoreDispatcher({
     apps: served,
     rejections,
@@ -130,7 +157,25 @@ export function createEngine(options: EngineOptions): Engine {
     directory: { find: (appId) => served.find(appId)?.pushkin },
     audience: new Audience(store.devices, (appId) => served.find(appId)?.name),
     registrations,
+    makeBuckets: share?.makeBuckets ?? ownBuckets,
+    threads: share?.threads ?? 1,
     circuits: () => healths.circuits(),
+    async answerFor(key, withinMs) {
+      let run = dedupe.running(key);
+      // It is being looked up here whether it is to be sent.
+      for (; run === undefined; run = dedupe.running(key)) {
+        if (!dedupe.isClaimed(key)) return undefined;
+        await clock.sleep(LOOK_UP_MS);
+      }
+      const sending = run;
+      const { pushkeyTsMs } = sending.delivery.facts;
+      return new Promise((resolve) => {
+        sending.answerBy(clock.monotonic() + withinMs, (settled) =>
+          resolve({ settled, ...(pushkeyTsMs === undefined ? {} : { pushkeyTsMs }) }),
+        );
+      });
+    },
+    takeBack: (id, token) => leases?.takeBack(id, token) ?? Promise.resolve(false),
     reconfigure(settings) {
       for (const [name, app] of served.byName) {
         // With another key or endpoint the upstream may well do what it refused before.

@@ -14,6 +14,30 @@ export interface GuardPolicy {
 /** Why a rejection is held back: nothing has ever succeeded with these settings, or too many tokens look dead. */
 export type HoldReason = "never-succeeded" | "mass-rejection";
 
+/** What a guard says of one verdict. */
+export interface Judgement {
+  /** Why it does not count; undefined when it does. */
+  readonly held: HoldReason | undefined;
+  /** This very verdict has tripped the guard. */
+  readonly justTripped: boolean;
+}
+
+/** What an app's pushes ask of its guard, wherever that is: several threads have one for all of them. */
+export interface AppGuard {
+  /** Why rejections are held back now; undefined when they are believed. */
+  readonly holding: HoldReason | undefined;
+  /** These are the limits that it holds rejections against. */
+  hasPolicy(policy: GuardPolicy | undefined): boolean;
+  /** The upstream took a push: settings are right, and what was held may be judged anew. */
+  succeeded(device: Digest): void;
+  /** A verdict that proves the settings right although the device is dead (APNs 410, FCM UNREGISTERED). */
+  sawCertainRejection(device: Digest): void;
+  /** A verdict that may be our own fault. */
+  judge(device: Digest): Judgement | Promise<Judgement>;
+  /** A pushkey that no device of the app's type can have. Says whether the rejection is held back. */
+  judgeMalformed(device: Digest): boolean | Promise<boolean>;
+}
+
 /** Devices judged lately that are kept per app. Forgetting successes makes the guard trip sooner, never later. */
 const MAX_JUDGED = 5_000;
 
@@ -28,7 +52,7 @@ interface Judged {
  * a restart releases no wave: *unproven* (no send has succeeded with these credentials, topic and environment) and
  * *tripped* (too many dead among the lately judged, or too many malformed in a row). A success ends both. What is counted are devices, not attempts.
  */
-export class Guard {
+export class Guard implements AppGuard {
   readonly #app: string;
   readonly #fingerprint: string;
   readonly #policy: GuardPolicy | undefined;
@@ -68,14 +92,12 @@ export class Guard {
     this.#tripped = options.known?.guardTrippedAtMs !== undefined;
   }
 
-  /** Why rejections are held back now; undefined when they are believed. */
   get holding(): HoldReason | undefined {
     if (this.#policy === undefined) return undefined;
     if (!this.#proven) return "never-succeeded";
     return this.#tripped ? "mass-rejection" : undefined;
   }
 
-  /** These are the limits that it holds rejections against. */
   hasPolicy(policy: GuardPolicy | undefined): boolean {
     const own = this.#policy;
     return (
@@ -83,7 +105,6 @@ export class Guard {
     );
   }
 
-  /** The upstream took a push: settings are right, and what was held may be judged anew. */
   succeeded(device: Digest): void {
     if (!this.#proven || this.#tripped) {
       // What was found dead meanwhile says nothing about the settings that have just worked.
@@ -103,16 +124,11 @@ export class Guard {
     this.#note(device, false);
   }
 
-  /** A verdict that proves the settings right although the device is dead (APNs 410, FCM UNREGISTERED). */
   sawCertainRejection(device: Digest): void {
     if (this.#policy !== undefined) this.#note(device, false);
   }
 
-  /**
-   * A verdict that may be our own fault. Returns why it does not count, undefined when it does, and whether this
-   * very verdict has tripped the guard.
-   */
-  judge(device: Digest): { readonly held: HoldReason | undefined; readonly justTripped: boolean } {
+  judge(device: Digest): Judgement {
     if (this.#policy === undefined) return { held: undefined, justTripped: false };
     this.#note(device, true);
     let justTripped = false;

@@ -4,18 +4,42 @@ import { RecentMap } from "./recent-map.ts";
 /** Devices whose latest badge is remembered; the oldest are forgotten. */
 const MAX = 65_536;
 
+/** The newest of the times given under each name, as far as there is room for them. */
+export interface LatestTimes {
+  get(name: string): number | undefined;
+  set(name: string, timeMs: number): void;
+}
+
+/** In this thread alone. */
+class OwnTimes implements LatestTimes {
+  readonly #times = new RecentMap<number>();
+
+  get(name: string): number | undefined {
+    return this.#times.get(name);
+  }
+
+  set(name: string, timeMs: number): void {
+    this.#times.set(name, timeMs);
+    if (this.#times.size > MAX) this.#times.delete(this.#times.oldest()?.key ?? "");
+  }
+}
+
 /**
  * When the newest push of each device and slot was handed over: an older one must not come after it (P8). What is
  * promised already is told at once, so that neither a restart nor another replica sends it; what this process promises
  * later is looked at by whoever promises.
  */
 export class LatestBySlot {
-  readonly #latest = new RecentMap<number>();
+  readonly #latest: LatestTimes;
   readonly #outbox: Pick<Outbox, "supersede"> | undefined;
 
-  /** @param outbox absent where nothing can be promised */
-  constructor(outbox?: Pick<Outbox, "supersede">) {
+  /**
+   * @param outbox absent where nothing can be promised
+   * @param times absent = this thread's own
+   */
+  constructor(outbox?: Pick<Outbox, "supersede">, times: LatestTimes = new OwnTimes()) {
     this.#outbox = outbox;
+    this.#latest = times;
   }
 
   /**
@@ -29,7 +53,6 @@ export class LatestBySlot {
     const known = this.#latest.get(key);
     if (known !== undefined && known > receivedAtMs) return undefined;
     this.#latest.set(key, receivedAtMs);
-    if (this.#latest.size > MAX) this.#latest.delete(this.#latest.oldest()?.key ?? "");
     return this.#outbox?.supersede({ app, device, slot, receivedAtMs });
   }
 

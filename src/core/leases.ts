@@ -10,6 +10,10 @@ export class Leases {
   readonly #outbox: Outbox;
   readonly #clock: Clock;
   readonly #held = new Map<string, number>();
+  /** Lost to another, while their attempts are under way here. */
+  readonly #lost = new Set<string>();
+  /** Held under another thread's name, which renews them; each with whom to tell of its end. */
+  readonly #lent = new Map<string, () => void>();
   #cancel: (() => void) | undefined;
   #stopped = false;
 
@@ -35,6 +39,21 @@ export class Leases {
 
   release(id: string): void {
     this.#held.delete(id);
+    this.#lost.delete(id);
+    const tell = this.#lent.get(id);
+    this.#lent.delete(id);
+    tell?.();
+  }
+
+  /**
+   * Another thread has claimed an entry whose lease ran out. When its attempt is under way here, that one goes on with
+   * the other's token, and it is true once it has ended; until then the other renews the lease. Else false at once.
+   */
+  async takeBack(id: string, token: number): Promise<boolean> {
+    if (!this.#held.has(id) && !this.#lost.has(id)) return false;
+    this.#held.set(id, token);
+    await new Promise<void>((resolve) => this.#lent.set(id, resolve));
+    return true;
   }
 
   stop(): void {
@@ -45,13 +64,15 @@ export class Leases {
 
   /** Unless it has been claimed anew, with another token, while the renewal was under way. */
   #lose(id: string, token: number | undefined): void {
-    if (this.#held.get(id) === token) this.#held.delete(id);
+    if (this.#held.get(id) !== token || this.#lent.has(id)) return;
+    this.#held.delete(id);
+    this.#lost.add(id);
   }
 
   #beat(): void {
     this.#cancel = undefined;
     if (this.#held.size === 0) return;
-    const held = [...this.#held].map(([id, token]) => ({ id, token }));
+    const held = [...this.#held].filter(([id]) => !this.#lent.has(id)).map(([id, token]) => ({ id, token }));
     this.#outbox
       .renew(held, this.lease)
       // What is lost is somebody else's now: its attempt's outcome will be refused by its token.

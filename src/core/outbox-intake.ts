@@ -11,6 +11,7 @@ import type { Delivery } from "./attempter.ts";
 import type { Leases } from "./leases.ts";
 import { writePayload } from "./outbox-payload.ts";
 import type { Outcome, Retryable, Settled } from "./outcome.ts";
+import type { PushClaims } from "./threads.ts";
 
 /** What came of committing a push: it is promised (with a token when it is leased to us), or why it is not. */
 export type Commitment =
@@ -33,22 +34,28 @@ export class OutboxIntake {
   readonly #clock: Clock;
   readonly #leases: Leases;
   readonly #wake: (app: string) => void;
+  readonly #claims: PushClaims | undefined;
   /** Keys of what this process has promised, whatever has become of it. */
   readonly #promised = new Set<Digest>();
 
-  /** @param wake tells the worker that an app has something waiting */
+  /**
+   * `wake` tells the worker that an app has something waiting; `claims` are those of several threads, absent where
+   * there is but one.
+   */
   constructor(options: {
     readonly outbox: Outbox;
     readonly caps: OutboxCaps;
     readonly clock: Clock;
     readonly leases: Leases;
     readonly wake: (app: string) => void;
+    readonly claims?: PushClaims;
   }) {
     this.#outbox = options.outbox;
     this.caps = options.caps;
     this.#clock = options.clock;
     this.#leases = options.leases;
     this.#wake = options.wake;
+    this.#claims = options.claims;
   }
 
   /**
@@ -60,6 +67,7 @@ export class OutboxIntake {
     if (!(held instanceof Promise)) return held;
     return held.catch((error: unknown) => {
       if (!(error instanceof StoreError) || this.#promised.has(key)) throw error;
+      if (this.#claims?.isPromised(key) === true) throw error;
       return false;
     });
   }
@@ -67,6 +75,7 @@ export class OutboxIntake {
   #notePromised(key: Digest | undefined): void {
     if (key === undefined) return;
     this.#promised.add(key);
+    this.#claims?.promised(key);
     if (this.#promised.size <= MAX_PROMISED) return;
     for (const oldest of this.#promised) {
       this.#promised.delete(oldest);

@@ -13,6 +13,7 @@ import type { PushFacts } from "./push.ts";
 import type { RejectionMemory } from "./rejections.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { LatestBySlot } from "./latest-by-slot.ts";
+import type { CoreShare } from "./threads.ts";
 import type { UpstreamHealths } from "./upstream-health.ts";
 
 /** What the worker is made of. */
@@ -31,6 +32,8 @@ export interface OutboxWorkerDeps {
   readonly log: Log;
   /** In [0, 1); for jitter. */
   readonly random: () => number;
+  /** Of one of several threads; absent = this is the only one. */
+  readonly share?: Pick<CoreShare, "isFirst" | "triesSuspects" | "handBack">;
 }
 
 /** Entries taken in one claim. */
@@ -72,8 +75,9 @@ export class OutboxWorker {
 
   /** Takes over what a former process held, and begins. */
   async start(): Promise<void> {
-    const { leases, log, outbox } = this.#deps;
-    const count = await outbox.releaseAbandoned(leases.lease.owner);
+    const { leases, log, outbox, share } = this.#deps;
+    // Later the leases are those of living threads.
+    const count = share?.isFirst === false ? 0 : await outbox.releaseAbandoned(leases.lease.owner);
     if (count > 0) log.info("pushes of a former process go on", { count });
     this.#loop = this.#run();
   }
@@ -192,7 +196,8 @@ export class OutboxWorker {
    * alone is found guilty, and only of what it did itself.
    */
   async #claimSuspects(names: readonly string[]): Promise<void> {
-    const { apps, leases, outbox } = this.#deps;
+    const { apps, leases, outbox, share } = this.#deps;
+    if (share?.triesSuspects === false) return;
     while (this.#suspectsInHand < SUSPECTS && !this.#isolated && !this.#stopping.signal.aborted) {
       const roomy = names.filter((name) => (apps.get(name)?.inFlight.roomForPromised ?? 0) > 0);
       const options = { apps: roomy, limit: 1, lease: leases.lease, suspects: true };
@@ -244,7 +249,11 @@ export class OutboxWorker {
   }
 
   async #deliver(entry: ClaimedEntry): Promise<void> {
-    const { apps, attempter, clock, latest, rejections } = this.#deps;
+    const { apps, attempter, clock, latest, leases, rejections, share } = this.#deps;
+    // Its lease ran out while its attempt is still under way in another thread: that attempt settles it.
+    if (entry.crashes > 0 && (await share?.handBack(entry.id, entry.token)) === true) {
+      return leases.release(entry.id);
+    }
     const app = apps.get(entry.app);
     const payload = readPayload(entry.payload);
     // A reload has taken the app out while the claim was under way: it waits, should the app come back.

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../store/store.ts";
-import { TokenBuckets } from "./token-buckets.ts";
+import { ownBuckets, type Buckets, type MakeBuckets } from "./token-buckets.ts";
 
 /** `limits.per_app` and `limits.per_device`; null = none. */
 export interface PushRates {
@@ -32,18 +32,21 @@ export interface Throttled {
 export class PushLimits {
   readonly #clock: Clock;
   #rates: PushRates = { perApp: null, perDevice: null };
-  #apps: TokenBuckets | undefined;
-  #devices: TokenBuckets | undefined;
+  readonly #makeBuckets: MakeBuckets;
+  #apps: Buckets | undefined;
+  #devices: Buckets | undefined;
 
-  constructor(clock: Clock, rates: PushRates) {
+  constructor(clock: Clock, rates: PushRates, makeBuckets: MakeBuckets = ownBuckets) {
     this.#clock = clock;
+    this.#makeBuckets = makeBuckets;
     this.rates = rates;
   }
 
   /** A reload changes them; buckets whose rate stays are as full as they were. */
   set rates(rates: PushRates) {
-    if (!isSame(rates.perApp, this.#rates.perApp)) this.#apps = this.#bucketsOf(rates.perApp);
-    if (!isSame(rates.perDevice, this.#rates.perDevice)) this.#devices = this.#bucketsOf(rates.perDevice);
+    if (!isSame(rates.perApp, this.#rates.perApp)) this.#apps = this.#bucketsOf("app", rates.perApp);
+    if (!isSame(rates.perDevice, this.#rates.perDevice))
+      this.#devices = this.#bucketsOf("device", rates.perDevice);
     this.#rates = rates;
   }
 
@@ -57,9 +60,9 @@ export class PushLimits {
     return undefined;
   }
 
-  #bucketsOf(rate: Rate | null): TokenBuckets | undefined {
+  #bucketsOf(kind: Throttled["by"], rate: Rate | null): Buckets | undefined {
     if (rate === null) return undefined;
-    return new TokenBuckets({ count: rate.count, windowMs: rate.window }, this.#clock);
+    return this.#makeBuckets(kind, { count: rate.count, windowMs: rate.window }, this.#clock);
   }
 }
 

@@ -90,6 +90,8 @@ export interface PushkinDeps {
   readonly http2Client?: "node" | "lean";
   /** `upstream.http2_to_push_services`: HTTP/2 towards push services too, where they speak it. */
   readonly http2ToPushServices?: boolean;
+  /** How many threads have such a pushkin each, which share its bounds; absent = 1. */
+  readonly threads?: number;
   /** What the pushkins of one gateway have in common, such as one provider token per key. */
   readonly shared: Shared;
 }

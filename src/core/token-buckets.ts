@@ -7,6 +7,20 @@ export interface Allowance {
   readonly windowMs: number;
 }
 
+/** Allowances by name. */
+export interface Buckets {
+  /** Takes one, 0; or takes none, since there is none: the milliseconds until there is. */
+  take(name: string): number;
+  /** The milliseconds until there is one, 0 when there is. */
+  waitFor(name: string): number;
+}
+
+/** Makes the buckets of one kind; those of one kind and allowance are the same for all threads, where there are several. */
+export type MakeBuckets = (kind: string, allowance: Allowance, clock: Clock) => Buckets;
+
+/** Buckets for the only thread. */
+export const ownBuckets: MakeBuckets = (_kind, allowance, clock) => new TokenBuckets(allowance, clock);
+
 /** Names that are remembered at most; whoever is forgotten has his whole allowance again. */
 const MAX_NAMES = 100_000;
 
@@ -14,7 +28,7 @@ const MAX_NAMES = 100_000;
  * A token bucket a name, kept as one number: when it will be full again. Full ones are not kept, and of more than
  * `maxNames` the longest unused leave, so that made-up names cannot fill the memory (reliability H24).
  */
-export class TokenBuckets {
+export class TokenBuckets implements Buckets {
   readonly #clock: Clock;
   readonly #windowMs: number;
   readonly #costMs: number;
@@ -29,7 +43,6 @@ export class TokenBuckets {
     this.#maxNames = maxNames;
   }
 
-  /** Takes one, 0; or takes none, since there is none: the milliseconds until there is. */
   take(name: string): number {
     const waitMs = this.waitFor(name);
     if (waitMs > 0) return waitMs;
@@ -40,7 +53,6 @@ export class TokenBuckets {
     return 0;
   }
 
-  /** The milliseconds until there is one, 0 when there is. */
   waitFor(name: string): number {
     const fullAtMs = this.#fullAtMs.get(name);
     if (fullAtMs === undefined) return 0;

@@ -1,9 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { AdaptiveLimit } from "./adaptive-limit.ts";
-import { Circuit } from "./circuit.ts";
+import { Circuit, policyForOneOf } from "./circuit.ts";
 import type { Outcome } from "./outcome.ts";
 import { RecentMap } from "./recent-map.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import type { CoreShare } from "./threads.ts";
 
 /** Hosts that users supply are many: the least used are forgotten, which merely closes their circuits. */
 const MAX_UPSTREAMS = 10_000;
@@ -30,9 +31,12 @@ export interface CircuitState {
 export class UpstreamHealths {
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #share: Pick<CoreShare, "threads" | "probeOf"> | undefined;
   readonly #byKey = new RecentMap<UpstreamHealth>();
 
-  constructor(clock: Clock, random: () => number) {
+  /** @param share absent = this thread is the only one */
+  constructor(clock: Clock, random: () => number, share?: Pick<CoreShare, "threads" | "probeOf">) {
+    this.#share = share;
     this.#clock = clock;
     this.#random = random;
   }
@@ -43,9 +47,14 @@ export class UpstreamHealths {
     const known = this.#byKey.use(key);
     if (known !== undefined) return known;
     const health: UpstreamHealth = {
-      circuit: new Circuit(this.#clock, this.#random),
-      budget: new RetryBudget(this.#clock),
-      limit: new AdaptiveLimit(),
+      circuit: new Circuit(
+        this.#clock,
+        this.#random,
+        policyForOneOf(this.#share?.threads ?? 1),
+        this.#share?.probeOf(app, host),
+      ),
+      budget: new RetryBudget(this.#clock, this.#share?.threads),
+      limit: new AdaptiveLimit(this.#share?.threads),
     };
     if (this.#byKey.size >= MAX_UPSTREAMS) this.#byKey.delete(this.#byKey.oldest()?.key ?? "");
     this.#byKey.set(key, health);

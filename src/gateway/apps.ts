@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { AppConfig, Config } from "../config/schema.ts";
 import type { App } from "../core/app.ts";
-import { Guard } from "../core/guard.ts";
+import { Guard, type AppGuard, type GuardPolicy } from "../core/guard.ts";
 import { InFlight } from "../core/in-flight.ts";
 import { Shared, type Pushkin } from "../core/pushkin.ts";
 import { errorFields, type Log } from "../log.ts";
@@ -14,6 +14,10 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: KnownApps;
+  /** How many threads have such apps each, and together one; absent = 1. */
+  readonly threads?: number;
+  /** An app's guard where it is in another thread; absent = here. */
+  readonly guardFor?: (app: string, fingerprint: string, policy: GuardPolicy | undefined) => AppGuard;
 }
 
 /** The apps of one configuration, made and ready. */
@@ -63,7 +67,10 @@ export async function createApps(
         name,
         pushkin: before !== undefined && isSame ? before.pushkin : pushkin,
         guard,
-        inFlight: before !== undefined && isSame ? before.inFlight : new InFlight(inFlightLimit(app)),
+        inFlight:
+          before !== undefined && isSame
+            ? before.inFlight
+            : new InFlight(inFlightLimit(app, deps.threads ?? 1)),
       });
       identities.set(name, identity);
     }
@@ -93,7 +100,7 @@ async function createPushkin(
   { type, options }: AppConfig,
   config: Config,
   shared: Shared,
-  { clock, log }: AppDeps,
+  { clock, log, threads }: AppDeps,
 ): Promise<Pushkin> {
   try {
     return await type.create(name, options, {
@@ -103,6 +110,7 @@ async function createPushkin(
       outbound: config.outbound,
       http2Client: config.upstream.http2,
       http2ToPushServices: config.upstream.http2_to_push_services,
+      ...(threads === undefined ? {} : { threads }),
       ...(config.proxy === undefined ? {} : { proxy: new URL(config.proxy) }),
     });
   } catch (error) {
@@ -116,12 +124,13 @@ function guardFor(
   { fingerprint }: Pushkin,
   { rejections }: Config,
   known: readonly KnownApp[],
-  { clock, log, store }: AppDeps,
+  { clock, guardFor: guardElsewhere, log, store }: AppDeps,
   before: App | undefined,
-): Guard {
+): AppGuard {
   const { enabled, share, minimum, window } = rejections.guard;
   const policy = enabled ? { share, minimum, windowMs: window } : undefined;
   if (before?.pushkin.fingerprint === fingerprint && before.guard.hasPolicy(policy)) return before.guard;
+  if (guardElsewhere !== undefined) return guardElsewhere(name, fingerprint, policy);
   return new Guard({
     app: name,
     fingerprint,
@@ -134,7 +143,8 @@ function guardFor(
 }
 
 /** Every type of app has the option; its schema gives the default. */
-function inFlightLimit({ options }: AppConfig): number {
+function inFlightLimit({ options }: AppConfig, threads: number): number {
   const limit = options["inflight_request_limit"];
-  return typeof limit === "number" ? limit : 512;
+  const inAll = typeof limit === "number" ? limit : 512;
+  return inAll === 0 ? 0 : Math.max(1, Math.floor(inAll / threads));
 }

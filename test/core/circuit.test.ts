@@ -1,4 +1,4 @@
-import { Circuit } from "../../src/core/circuit.ts";
+import { Circuit, policyForOneOf, type SharedProbe } from "../../src/core/circuit.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 
 function setUp() {
@@ -76,5 +76,59 @@ describe("Circuit", () => {
     expect(circuit.closedAtMs).toBe(clock.monotonic());
     for (let i = 0; i < 4; i += 1) circuit.failed();
     expect(circuit.isOpen).toBe(false);
+  });
+});
+
+describe("circuits of several threads for one upstream", () => {
+  function twoThreads() {
+    const clock = createFakeClock();
+    let probeMs = -Infinity;
+    let closedMs: number | undefined;
+    const shared: SharedProbe = {
+      take(everyMs) {
+        if (clock.monotonic() < probeMs + everyMs) return false;
+        probeMs = clock.monotonic();
+        return true;
+      },
+      waitMs: () => 0,
+      closed: () => (closedMs = clock.monotonic()),
+      closedAgoMs: () => (closedMs === undefined ? undefined : clock.monotonic() - closedMs),
+    };
+    const make = (): Circuit => new Circuit(clock, () => 0.5, policyForOneOf(2), shared);
+    return { clock, one: make(), other: make() };
+  }
+
+  it("open after their share of the failures that one thread allows", () => {
+    const { one, other } = twoThreads();
+    for (let i = 0; i < 2; i += 1) one.failed();
+    expect(one.isOpen).toBe(false);
+    one.failed();
+    expect([one.isOpen, other.isOpen]).toEqual([true, false]);
+    // One failure alone says nothing, however many threads there are.
+    expect(policyForOneOf(64)).toMatchObject({ failuresInARow: 2, minimum: 2 });
+  });
+
+  it("send one probe between them", async () => {
+    const { clock, one, other } = twoThreads();
+    one.trip();
+    other.trip();
+    await clock.advance(5_000);
+    expect([one.ask(), other.ask()]).toEqual(["probe", "open"]);
+    await clock.advance(5_000);
+    expect([other.ask(), one.ask()]).toEqual(["probe", "open"]);
+  });
+
+  it("close together when one of them is answered, and not by an answer from before they opened", async () => {
+    const { clock, one, other } = twoThreads();
+    one.trip();
+    other.trip();
+    await clock.advance(5_000);
+    expect(one.ask()).toBe("probe");
+    one.succeeded();
+    await clock.advance(1);
+    expect([one.ask(), other.ask()]).toEqual(["closed", "closed"]);
+    await clock.advance(1);
+    other.trip();
+    expect([one.ask(), other.ask()]).toEqual(["closed", "open"]);
   });
 });

@@ -27,6 +27,18 @@ describe("RetryBudget", () => {
     while (budget.tryRepeat()) repeats += 1;
     expect(repeats).toBe(30);
   });
+
+  it("is one budget where several threads have a part of it each", async () => {
+    const clock = createFakeClock();
+    const budgets = Array.from({ length: 3 }, () => new RetryBudget(clock, 3));
+    await clock.advance(3_600_000);
+    let repeats = 0;
+    for (const budget of budgets) while (budget.tryRepeat()) repeats += 1;
+    expect(repeats).toBe(30);
+    await clock.advance(1_000);
+    for (const budget of budgets) while (budget.tryRepeat()) repeats += 1;
+    expect(repeats).toBe(33);
+  });
 });
 
 describe("AdaptiveLimit", () => {
