@@ -20,7 +20,7 @@ export function registryDoors(
 ): Pick<DoorOptions, "tokenReporter" | "deviceRegistry"> {
   const { registry } = config;
   if (registry === undefined) return {};
-  const accounts = createRegistryAccounts(config, registry, clock, observer);
+  const accounts = createRegistryAccounts(config, registry, engine, clock, observer);
   const { allow_anonymous: isOpen, push_path: path, push_token_path, token_path } = registry;
   const shared = { accounts, registrations: engine.registrations, apps: engine.directory };
   return {
@@ -36,6 +36,7 @@ export function registryDoors(
 function createRegistryAccounts(
   config: Config,
   registry: NonNullable<Config["registry"]>,
+  { makeBuckets, threads }: Engine,
   clock: Clock,
   observer: HttpObserver,
 ): Accounts {
@@ -46,6 +47,8 @@ function createRegistryAccounts(
     accounts,
     clock,
     observer,
+    makeBuckets,
+    threads,
     sourceOf: (req) => sourceOf(remoteAddress(req)),
     ...(perAccount === null ? {} : { perAccount: { count: perAccount.count, windowMs: perAccount.window } }),
     ...(jwt === undefined ? {} : { jwt: createVerifier(jwt, config, clock) }),

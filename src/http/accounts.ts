@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../clock.ts";
-import { TokenBuckets, type Allowance } from "../core/token-buckets.ts";
+import { ownBuckets, type Allowance, type MakeBuckets } from "../core/token-buckets.ts";
 import { basicCredentials, bearerToken, singleHeader } from "./auth.ts";
 import { HttpError } from "./errors.ts";
 import type { JwtVerifier } from "./jwt.ts";
@@ -31,6 +31,9 @@ export interface AccountsOptions {
   readonly clock: Clock;
   /** Requests of one account. Absent = no limit. */
   readonly perAccount?: Allowance;
+  /** Where this thread is one of several: what they count together, and how many they are. */
+  readonly makeBuckets?: MakeBuckets;
+  readonly threads?: number;
   /** Told of what is turned away with 429. */
   readonly observer?: Pick<HttpObserver, "limited">;
 }
@@ -62,7 +65,7 @@ const ID = /^[!-~]{1,255}$/;
 
 /** Accounts as configured. */
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { accounts, clock, jwt, sourceOf, trustedHeader } = options;
+  const { accounts, clock, jwt, makeBuckets = ownBuckets, sourceOf, trustedHeader } = options;
   const challenge = [
     ...(accounts.some((each) => each.password_hash !== undefined)
       ? ['Basic realm="signalbox", charset="UTF-8"']
@@ -76,6 +79,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       const hash = password_hash === undefined ? undefined : parsePasswordHash(password_hash);
       return username === undefined || hash === undefined ? [] : [{ id, username, hash }];
     }),
+    options.threads,
   );
   const byTokenHash = new Map(
     accounts.flatMap(({ id, token_hash }) => (token_hash === undefined ? [] : [[token_hash, id] as const])),
@@ -83,10 +87,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const byUsername = new Map(
     accounts.flatMap(({ id, username }) => (username === undefined ? [] : [[username, id] as const])),
   );
-  const wrong = new TokenBuckets(WRONG, clock);
+  const wrong = makeBuckets("wrong", WRONG, clock);
   const perAccount =
-    options.perAccount === undefined ? undefined : new TokenBuckets(options.perAccount, clock);
-  const wrongBeyond = new TokenBuckets(WRONG_BEYOND, clock);
+    options.perAccount === undefined ? undefined : makeBuckets("account", options.perAccount, clock);
+  const wrongBeyond = makeBuckets("wrong-beyond", WRONG_BEYOND, clock);
 
   const limited = (by: RequestLimit, retryAfterMs: number): HttpError => {
     options.observer?.limited(by);

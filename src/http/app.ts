@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { TokenBuckets, type Allowance } from "../core/token-buckets.ts";
+import { ownBuckets, type Allowance, type MakeBuckets } from "../core/token-buckets.ts";
 import { createAccessLog } from "./access-log.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import { logBug, type DoorDeps, type FrontDoor } from "./door.ts";
@@ -21,6 +21,8 @@ export interface AppOptions extends DoorDeps {
   readonly trustedProxies: readonly string[];
   /** `limits.per_source`: requests from one address. Absent = no limit. */
   readonly perSource?: Allowance;
+  /** Absent = this thread is the only one. */
+  readonly makeBuckets?: MakeBuckets;
   /** `log.access.x_forwarded_for`: the access log shows what the caller says. Default false. */
   readonly logsClaimedAddress?: boolean;
 }
@@ -36,7 +38,8 @@ export function createApp(options: AppOptions): RequestListener {
   const noteAccess = createAccessLog(observer, clock, logged);
   const lane = new FastLane();
   const source = (req: IncomingMessage): string => sourceOf(remoteAddress(req));
-  const sources = options.perSource === undefined ? undefined : new TokenBuckets(options.perSource, clock);
+  const { makeBuckets = ownBuckets, perSource } = options;
+  const sources = perSource === undefined ? undefined : makeBuckets("source", perSource, clock);
   /** Why a request is not looked at, whichever way it goes. */
   const refusalOf = (req: IncomingMessage): HttpError | undefined => {
     const refusal = manyHeaders(req);

@@ -27,6 +27,7 @@ const REMEMBERED = 10_000;
 export class PasswordGate {
   readonly #accounts: ReadonlyMap<string, PasswordAccount>;
   readonly #nobody: PasswordHash;
+  readonly #atOnce: number;
   readonly #key = randomBytes(32);
   readonly #right = new Map<string, string>();
   /** Who waits, by source; the source whose turn is next first. */
@@ -34,7 +35,9 @@ export class PasswordGate {
   #waiting = 0;
   #running = 0;
 
-  constructor(accounts: readonly PasswordAccount[]) {
+  /** @param threads how many have such a gate each, and together one */
+  constructor(accounts: readonly PasswordAccount[], threads = 1) {
+    this.#atOnce = Math.max(1, Math.floor(AT_ONCE / threads));
     this.#accounts = new Map(accounts.map((account) => [account.username, account]));
     this.#nobody = impossibleHash(accounts[0]?.hash);
   }
@@ -76,7 +79,7 @@ export class PasswordGate {
 
   /** Resolves when it may run; false when too many wait already. */
   #turn(source: string): Promise<boolean> {
-    if (this.#running < AT_ONCE) {
+    if (this.#running < this.#atOnce) {
       this.#running += 1;
       return Promise.resolve(true);
     }

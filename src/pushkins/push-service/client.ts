@@ -51,17 +51,25 @@ export class ServiceClient {
   #closing = false;
 
   constructor({ deps, perHost, vapid, base, ca }: ServiceClientOptions) {
-    const { clock, proxy, outbound = strictest, http2ToPushServices = false, http2Client } = deps;
+    const {
+      clock,
+      proxy,
+      outbound = strictest,
+      http2ToPushServices = false,
+      http2Client,
+      threads = 1,
+    } = deps;
+    const share = Math.max(1, Math.floor(perHost / threads));
     this.#clock = clock;
     this.#vapid = vapid;
     this.#base = base === undefined ? undefined : parseEndpoint(base);
-    this.#hosts = new Hosts({ clock, perHost });
+    this.#hosts = new Hosts({ clock, perHost: share, threads });
     this.#http = new GuardedHttp({
       clock,
       outbound,
       http2: http2ToPushServices,
       ...(http2Client === undefined ? {} : { http2Client }),
-      maxSockets: perHost,
+      maxSockets: share,
       ...(proxy === undefined ? {} : { proxy }),
       ...(ca === undefined ? {} : { ca }),
     });

@@ -26,6 +26,8 @@ export interface HostsOptions {
   readonly perHost: number;
   /** Hosts that are remembered. */
   readonly maxHosts?: number;
+  /** How many threads have such hosts each, and together one; absent = 1. */
+  readonly threads?: number;
 }
 
 /** Waiting for one host, for each that is under way there. */
@@ -51,12 +53,14 @@ interface Host {
  */
 export class Hosts {
   readonly #options: HostsOptions;
+  readonly #maxUnproven: number;
   /** By origin, least recently used first. */
   readonly #hosts = new Map<string, Host>();
   #unproven = 0;
 
   constructor(options: HostsOptions) {
     this.#options = options;
+    this.#maxUnproven = Math.max(1, Math.floor(MAX_UNPROVEN / (options.threads ?? 1)));
   }
 
   get size(): number {
@@ -84,7 +88,7 @@ export class Hosts {
       await turn(host, signal);
       if (signal.aborted) return passOn(host, { kind: "aborted" });
     }
-    if (!host.isProven && this.#unproven >= MAX_UNPROVEN) return passOn(host, { kind: "overloaded" });
+    if (!host.isProven && this.#unproven >= this.#maxUnproven) return passOn(host, { kind: "overloaded" });
     const { isProven } = host;
     host.underWay += 1;
     if (!isProven) this.#unproven += 1;
