@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Aggregator, type Registry } from "prom-client";
 import type { MetricDefinition } from "./names.ts";
 
 /** The label names of a definition, as a type: a label that is not in the list does not compile. */
@@ -44,7 +44,8 @@ export function histogramFor<const D extends MetricDefinition>(
 
 function common<D extends MetricDefinition>(registry: Registry, definition: D) {
   const labelNames: LabelOf<D>[] = [...definition.labels];
-  return { name: definition.name, help: definition.help, labelNames, registers: [registry] };
+  const aggregator: Aggregator = definition.acrossThreads ?? "sum";
+  return { name: definition.name, help: definition.help, labelNames, aggregator, registers: [registry] };
 }
 
 function safely<Instrument>(collect: Collect<Instrument>): (this: Instrument) => Promise<void> {

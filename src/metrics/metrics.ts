@@ -33,6 +33,8 @@ export interface MeasuredCertificate {
 /** What metrics are made from. */
 export interface MetricsOptions extends ScrapedSources {
   readonly apps: readonly MeasuredApp[];
+  /** Another thread measures the process. */
+  readonly withoutProcess?: boolean;
 }
 
 /** The gateway's metrics: two observers feed them, the registry prints them. */
@@ -61,7 +63,7 @@ const holdAlarms: ReadonlySet<string> = new Set([
 /** Metrics for one gateway. Every label's value comes from the configuration or from a closed list. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  if (options.withoutProcess !== true) collectDefaultMetrics({ register: registry });
   const sygnal = sygnalSeries(registry, options.appStates);
   const ours = ownSeries(registry);
   const stopScraping = scrapedSeries(registry, options);

@@ -8,6 +8,8 @@ export interface MetricDefinition {
   readonly labels: readonly string[];
   /** Upper bounds, in seconds; histograms only. */
   readonly buckets?: readonly number[];
+  /** Where several threads have it, the largest counts; absent = the sum. */
+  readonly acrossThreads?: "max";
 }
 
 /** Sygnal's buckets, the same for every histogram (sygnal-compat 13): its dashboards keep working. */
@@ -147,6 +149,7 @@ export const metricNames = {
     type: "gauge",
     help: "When an app's APNs client certificate expires, in seconds since 1970.",
     labels: ["pushkin"],
+    acrossThreads: "max",
   },
 
   outcomes: {
@@ -173,6 +176,7 @@ export const metricNames = {
     type: "gauge",
     help: "Upstream hosts that are left alone because they fail or refuse the app's credentials; one is probed every few seconds.",
     labels: ["app"],
+    acrossThreads: "max",
   },
   upstreamConnections: {
     name: "signalbox_upstream_connections",
@@ -197,6 +201,7 @@ export const metricNames = {
     type: "gauge",
     help: "When a certificate ends, in seconds since 1970: an app's client certificate, or with an empty app the public listener's.",
     labels: ["app", "credential"],
+    acrossThreads: "max",
   },
   alarms: {
     name: "signalbox_alarms_total",
@@ -215,6 +220,7 @@ export const metricNames = {
     type: "gauge",
     help: "Is 1 while rejections are held back: nothing has succeeded yet with these settings, or too many tokens look dead.",
     labels: ["app", "reason"],
+    acrossThreads: "max",
   },
   rememberedRejections: {
     name: "signalbox_remembered_rejections",
@@ -294,6 +300,7 @@ export const metricNames = {
     type: "gauge",
     help: "How late the event loop ran since the last scrape; quantile 1 is the worst case.",
     labels: ["quantile"],
+    acrossThreads: "max",
   },
   logLinesDropped: {
     name: "signalbox_log_lines_dropped_total",
@@ -306,5 +313,6 @@ export const metricNames = {
     type: "gauge",
     help: "Always 1; the labels tell which version runs on which Node.",
     labels: ["version", "node"],
+    acrossThreads: "max",
   },
 } as const satisfies Record<string, MetricDefinition>;
