@@ -1,4 +1,3 @@
-import type { RequestListener } from "node:http";
 import { consoleRoutes } from "../admin/console.ts";
 import type { AdminRoute } from "../admin/route.ts";
 import type { Clock } from "../clock.ts";
@@ -8,6 +7,7 @@ import { AdminConfig } from "../http/config.ts";
 import { createApiKeys } from "../http/auth.ts";
 import { silentHttpObserver } from "../http/observer.ts";
 import { createHttpServer, type HttpServer } from "../http/server.ts";
+import { lateListener } from "../late-listener.ts";
 import { errorFields, type Log } from "../log.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 
@@ -29,30 +29,24 @@ export async function startAdminListener(
   if (!admin.enabled || admin.port === 0) return undefined;
   const token = admin.token === undefined ? {} : { token: createApiKeys([admin.token]) };
   // Express is loaded with an operator's first question.
-  const load = async (): Promise<RequestListener> => {
-    const { createAdminApp } = await import("../admin/app.ts");
-    return createAdminApp({
-      isLoopback: isLoopback(admin.bind_address),
-      ...token,
-      routes: [...routes, ...consoleRoutes],
-      clock,
-      log,
-    });
-  };
-  let app: Promise<RequestListener> | undefined;
-  const server: HttpServer = createHttpServer({
-    handler: (req, res) => {
-      app ??= load().catch((error: unknown) => {
-        // The next question tries it again.
-        app = undefined;
-        log.error("the admin listener could not be loaded", errorFields(error));
-        throw error;
+  const app = lateListener(
+    async () => {
+      const { createAdminApp } = await import("../admin/app.ts");
+      return createAdminApp({
+        isLoopback: isLoopback(admin.bind_address),
+        ...token,
+        routes: [...routes, ...consoleRoutes],
+        clock,
+        log,
       });
-      app.then(
-        (serve) => void serve(req, res),
-        () => void res.destroy(),
-      );
     },
+    (error, _req, res) => {
+      log.error("the admin listener could not be loaded", errorFields(error));
+      res.destroy();
+    },
+  );
+  const server: HttpServer = createHttpServer({
+    handler: app.serve,
     clock,
     observer: silentHttpObserver,
     maxConnections: MAX_CONNECTIONS,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { ownBuckets, type Allowance, type MakeBuckets } from "../core/token-buckets.ts";
+import { lateListener } from "../late-listener.ts";
 import { createAccessLog } from "./access-log.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import { logBug, type DoorDeps, type FrontDoor } from "./door.ts";
@@ -59,7 +60,7 @@ export function createApp(options: AppOptions): RequestListener {
   const mountDeps = { ...options, sourceOf: source };
   for (const door of doors) door.enter?.(lane, mountDeps);
   const serveHealth = health(isStopping, clock);
-  const wide = later(async () => {
+  const wide = lateListener(async () => {
     const { createExpressApp } = await import("./express-app.ts");
     return createExpressApp({ doors, mountDeps, noteAccess, serveHealth, refusalOf, manyHeaders, fail });
   }, fail);
@@ -84,30 +85,6 @@ export function createApp(options: AppOptions): RequestListener {
 }
 
 type LaneHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | undefined;
-
-/** A listener that is loaded with the first request that needs it; requests wait until it is there. */
-function later(
-  load: () => Promise<RequestListener>,
-  fail: (error: unknown, req: IncomingMessage, res: ServerResponse) => void,
-): { load(): void; readonly serve: RequestListener } {
-  let listener: RequestListener | undefined;
-  let loading: Promise<RequestListener> | undefined;
-  const loaded = (): Promise<RequestListener> => {
-    loading ??= load().then((one) => (listener = one));
-    return loading;
-  };
-  return {
-    // A failure is told to the request that meets it.
-    load: () => void loaded().catch(() => {}),
-    serve(req, res) {
-      if (listener !== undefined) return void listener(req, res);
-      loaded().then(
-        (one) => one(req, res),
-        (error: unknown) => fail(error, req, res),
-      );
-    },
-  };
-}
 
 function manyHeaders({ rawHeaders }: IncomingMessage): HttpError | undefined {
   return rawHeaders.length > 2 * maxHeaders ? new HttpError("header-too-large") : undefined;

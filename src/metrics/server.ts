@@ -2,6 +2,7 @@ import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Request, Response } from "express";
 import type { Registry } from "prom-client";
+import { lateListener } from "../late-listener.ts";
 import { createServer } from "../node-http.ts";
 import { onlyNamed, toOpenMetrics } from "./exposition.ts";
 
@@ -33,16 +34,12 @@ const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=ut
  * Rejects with one clear sentence when the address cannot be listened on.
  */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
-  let app: Promise<RequestListener> | undefined;
-  const server = createServer(
-    { requestTimeout: requestLimitMs, headersTimeout: requestLimitMs },
-    (request, response) => {
-      (app ??= createApp(options.registry)).then(
-        (serve) => serve(request, response),
-        () => response.destroy(),
-      );
-    },
+  const app = lateListener(
+    () => createApp(options.registry),
+    (_error, _request, response) => void response.destroy(),
   );
+  const limits = { requestTimeout: requestLimitMs, headersTimeout: requestLimitMs };
+  const server = createServer(limits, app.serve);
   server.maxConnections = maxConnections;
   server.on("clientError", (_error, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
