@@ -10,6 +10,7 @@ import { createEngine, type Engine } from "./core/engine.ts";
 import { combineObservers, type Observer } from "./core/observer.ts";
 import { Digests } from "./core/digest.ts";
 import { History } from "./explain/history.ts";
+import { Refusals } from "./explain/refusals.ts";
 import { frontDoors } from "./doors/index.ts";
 import { appStates } from "./gateway/app-states.ts";
 import { startAdminListener, type AdminListener } from "./gateway/admin.ts";
@@ -79,6 +80,7 @@ export class Gateway {
   readonly #tracing: Tracing | undefined;
   readonly #board: Board;
   readonly #history: History | undefined;
+  readonly #refusals: Refusals;
   #adminListener: AdminListener | undefined;
   #metricsServer: MetricsServer | undefined;
   readonly #storeTrouble: () => string | undefined;
@@ -108,10 +110,12 @@ export class Gateway {
     this.#tracing = parts.tracing;
     this.#board = parts.board;
     this.#history = parts.history;
+    this.#refusals = new Refusals(clock);
     this.#storeTrouble = parts.storeTrouble;
     const httpObserver = combineHttpObservers(
       parts.metrics.httpObserver,
       createAccessLogObserver(log),
+      ...(this.#history === undefined ? [] : [this.#refusals.observer]),
       ...(parts.tracing === undefined ? [] : [parts.tracing.httpObserver]),
     );
     const { dedupe, digests } = parts.engine;
@@ -291,6 +295,7 @@ export class Gateway {
       store: this.#store,
       board: this.#board,
       history: this.#history,
+      refusals: this.#refusals,
       config: () => this.config,
       apps: () => this.apps.apps,
       circuits: () => this.#engine.circuits(),

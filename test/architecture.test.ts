@@ -60,7 +60,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["admin/", `admin/ explain/ core/ http/ store/store.ts ${leaves}`],
 
   ["explain/config.ts", sectionParts],
-  ["explain/", `explain/ core/ store/store.ts ${leaves}`],
+  ["explain/", `explain/ core/ http/errors.ts http/observer.ts store/store.ts ${leaves}`],
 
   // Whoever counts or logs listens; nobody asks them.
   ["log-config.ts metrics/config.ts", `${sectionParts} json.ts`],

@@ -79,8 +79,14 @@ async function explainAnswer(body: JsonValue | undefined, { explain }: AdminDeps
       error: "`explain` is switched off in the configuration: nothing is remembered.",
     });
   }
-  const { found, now, pushes, text } = await explain(subject);
-  return jsonAnswer(200, { found, text, now: [...now], pushes: pushes.map((push) => ({ ...push })) });
+  const { found, now, pushes, refused, text } = await explain(subject);
+  return jsonAnswer(200, {
+    found,
+    text,
+    now: [...now],
+    pushes: pushes.map((push) => ({ ...push })),
+    ...(refused === undefined ? {} : { refused: { ...refused } }),
+  });
 }
 
 /** Nothing can be told of what is in a store that does not answer. */

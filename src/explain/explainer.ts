@@ -4,11 +4,14 @@ import { RETIRED_APP_HOLD_MS } from "../core/retired-apps.ts";
 import type { CircuitState } from "../core/upstream-health.ts";
 import type { Digest, KnownApp, PastOutcome, Store } from "../store/store.ts";
 import type { History } from "./history.ts";
-import { upstreamName, wordsFor } from "./words.ts";
+import { wordsForRefusal } from "./refusal-words.ts";
+import type { Refusal, Refusals } from "./refusals.ts";
+import { upstreamName, wordsFor, type Words } from "./words.ts";
 
 /** What explanations are made from. */
 export interface ExplainerSources {
   readonly history: History;
+  readonly refusals: Pick<Refusals, "find">;
   readonly store: Pick<Store, "rejections" | "knownApps">;
   readonly digests: {
     device(app: string, pushkey: string): Digest;
@@ -37,12 +40,27 @@ export interface ExplainedPush {
   readonly todo?: string;
 }
 
+/** A request that was refused, so that there is no push of it. */
+export interface ExplainedRefusal {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly status: number;
+  /** The stable name of the refusal, as the log has it; absent when a door refused by an answer of its own. */
+  readonly reason?: string;
+  readonly method: string;
+  readonly path?: string;
+  readonly what: string;
+  readonly todo?: string;
+}
+
 /** An answer to "why did this phone stay silent?". */
 export interface Explanation {
   readonly found: boolean;
   /** All of it in plain words, several lines. */
   readonly text: string;
   readonly pushes: readonly ExplainedPush[];
+  /** Given when the subject is a request that was refused. */
+  readonly refused?: ExplainedRefusal;
   /** How things stand for the devices and apps concerned, a sentence each. */
   readonly now: readonly string[];
 }
@@ -91,8 +109,17 @@ export async function explain(subject: string, sources: ExplainerSources): Promi
       : [`${waiting} of its pushes ${waiting === 1 ? "is" : "are"} waiting in the store.`]),
     ...[...concerned].flatMap((app) => appSentences(app, known, nowMs, sources)),
   ];
-  const found = outcomes.length > 0 || verdicts.length > 0;
-  return { found, text: found ? textOf(pushes, now) : NOTHING_KNOWN, pushes, now };
+  // What came of its pushes says more than that the answer was no.
+  const refusal = ofRequest.length > 0 ? undefined : sources.refusals.find(subject);
+  const refused = refusal === undefined ? {} : { refused: explainedRefusal(refusal) };
+  const found = outcomes.length > 0 || verdicts.length > 0 || refusal !== undefined;
+  return {
+    found,
+    text: found ? textOf(pushes, now, refused.refused) : NOTHING_KNOWN,
+    pushes,
+    ...refused,
+    now,
+  };
 }
 
 const NOTHING_KNOWN = `Nothing is known of it: it is no pushkey, event or request that this gateway remembers.
@@ -129,6 +156,18 @@ function explained(outcome: PastOutcome, nowMs: number): ExplainedPush {
     attempts,
     device: device.slice(0, DEVICE_DIGITS),
     ...wordsFor(outcome, nowMs),
+  };
+}
+
+function explainedRefusal(refusal: Refusal): ExplainedRefusal {
+  const { atMs, code, method, path, status } = refusal;
+  return {
+    at: new Date(atMs).toISOString(),
+    status,
+    ...(code === undefined ? {} : { reason: code }),
+    method,
+    ...(path === undefined ? {} : { path }),
+    ...wordsForRefusal(refusal),
   };
 }
 
@@ -172,13 +211,23 @@ function appSentences(
   return sentences;
 }
 
-function textOf(pushes: readonly ExplainedPush[], now: readonly string[]): string {
+function textOf(
+  pushes: readonly ExplainedPush[],
+  now: readonly string[],
+  refused: ExplainedRefusal | undefined,
+): string {
   const lines: string[] = [];
-  for (const { app, at, device, outcome, todo, upstream, what } of pushes) {
+  const tell = (head: string, { todo, what }: Words): void => {
+    lines.push(head, `  ${what}`, ...(todo === undefined ? [] : [`  What to do: ${todo}`]), "");
+  };
+  for (const push of pushes) {
+    const { app, at, device, outcome, upstream } = push;
     const where = [app === "" ? "no app" : app, upstream].filter((part) => part !== "").join(", ");
-    lines.push(`${at}  ${NAMES[outcome]}  (${where}, device ${device})`, `  ${what}`);
-    if (todo !== undefined) lines.push(`  What to do: ${todo}`);
-    lines.push("");
+    tell(`${at}  ${NAMES[outcome]}  (${where}, device ${device})`, push);
+  }
+  if (refused !== undefined) {
+    const { at, method, path } = refused;
+    tell(`${at}  refused  (${[method, ...(path === undefined ? [] : [path])].join(" ")})`, refused);
   }
   if (now.length > 0) lines.push("Now:", ...now.map((sentence) => `  ${sentence}`));
   return lines.join("\n").trimEnd();

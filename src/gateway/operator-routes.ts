@@ -6,6 +6,7 @@ import type { Config } from "../config/schema.ts";
 import { Digests } from "../core/digest.ts";
 import { explain } from "../explain/explainer.ts";
 import type { History } from "../explain/history.ts";
+import type { Refusals } from "../explain/refusals.ts";
 import { version } from "../version.ts";
 import type { ReloadResult } from "./reload.ts";
 
@@ -13,6 +14,7 @@ import type { ReloadResult } from "./reload.ts";
 export interface OperatorSources extends Omit<StatusSources, "version"> {
   /** Absent: `explain` is switched off. */
   readonly history: History | undefined;
+  readonly refusals: Refusals;
   /** The configuration of the moment. */
   readonly config: () => Config;
   readonly reload: () => Promise<ReloadResult>;
@@ -20,7 +22,7 @@ export interface OperatorSources extends Omit<StatusSources, "version"> {
 
 /** What the admin listener serves for a gateway. */
 export function operatorRoutes(sources: OperatorSources): readonly AdminRoute[] {
-  const { apps, circuits, clock, config, history, reload, store } = sources;
+  const { apps, circuits, clock, config, history, refusals, reload, store } = sources;
   const digests = new Digests(store.installationKey);
   return adminRoutes({
     ...sources,
@@ -28,7 +30,8 @@ export function operatorRoutes(sources: OperatorSources): readonly AdminRoute[] 
     ...(history === undefined
       ? {}
       : {
-          explain: (subject: string) => explain(subject, { history, store, digests, clock, apps, circuits }),
+          explain: (subject: string) =>
+            explain(subject, { history, refusals, store, digests, clock, apps, circuits }),
         }),
     reload: async () => reloadReport(await reload()),
     describe: async () => {

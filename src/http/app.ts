@@ -7,6 +7,7 @@ import { logBug, type DoorDeps, type FrontDoor } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { FastLane } from "./fast-lane.ts";
 import { health, healthPath } from "./health.ts";
+import { noteRefusal } from "./refusal.ts";
 import { claimedAddress, createRemoteAddress, sourceOf } from "./remote-address.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 
@@ -35,8 +36,8 @@ export interface AppOptions extends DoorDeps {
 export function createApp(options: AppOptions): RequestListener {
   const { clock, log, observer, doors, isStopping, trustedProxies } = options;
   const remoteAddress = createRemoteAddress(trustedProxies);
-  const logged = options.logsClaimedAddress === true ? claimedAddress : remoteAddress;
-  const noteAccess = createAccessLog(observer, clock, logged);
+  const loggedAddress = options.logsClaimedAddress === true ? claimedAddress : remoteAddress;
+  const noteAccess = createAccessLog({ observer, clock, remoteAddress, loggedAddress });
   const lane = new FastLane();
   const source = (req: IncomingMessage): string => sourceOf(remoteAddress(req));
   const { makeBuckets = ownBuckets, perSource } = options;
@@ -53,6 +54,7 @@ export function createApp(options: AppOptions): RequestListener {
   const fail = (error: unknown, req: IncomingMessage, res: ServerResponse): void => {
     const refusal = error instanceof HttpError ? error : new HttpError("internal");
     if (refusal !== error) logBug(log, error, requestIdOf(res));
+    noteRefusal(res, refusal);
     if (res.headersSent) res.destroy();
     else sendAnswer(req, res, errorAnswer(refusal), clock);
   };

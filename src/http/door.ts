@@ -16,6 +16,7 @@ import type { FastLane, RouteHandler } from "./fast-lane.ts";
 import { parseForm } from "./form.ts";
 import { idempotencyKey, type Concluded, type Idempotency } from "./idempotency.ts";
 import type { HttpObserver, TraceHeaders } from "./observer.ts";
+import { noteRefusal } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** The first senders give up after 25 s of waiting (matrix-push 1); a second of it is left for the store's commit. */
@@ -127,14 +128,15 @@ export function pushDoor(name: string, routes: readonly MountedRoute[]): FrontDo
 function handlerFor<P extends Parsed>(name: string, route: PushRoute<P>, deps: MountDeps): RouteHandler {
   const { clock, observer } = deps;
   const { onGet, refuse = errorAnswer } = route;
-  const wrongMethod = refuse(
-    new HttpError("wrong-method", { allow: onGet === undefined ? "POST" : "GET, HEAD, POST" }),
-  );
+  const wrongMethod = new HttpError("wrong-method", {
+    allow: onGet === undefined ? "POST" : "GET, HEAD, POST",
+  });
   const routeDeps: RouteDeps = { ...deps, lastResorts: new Deadlines(clock) };
   return (req, res) => {
     if (req.method !== "POST") {
       const reads = onGet !== undefined && (req.method === "GET" || req.method === "HEAD");
-      sendAnswer(req, res, reads ? onGet : wrongMethod, clock);
+      if (!reads) noteRefusal(res, wrongMethod);
+      sendAnswer(req, res, reads ? onGet : refuse(wrongMethod), clock);
       return Promise.resolve();
     }
     const startedMs = clock.monotonic();
@@ -301,6 +303,7 @@ function refused(
 ): Served {
   const fields = { request_id: requestIdOf(res), status: error.status, reason: error.code };
   deps.log.warn("request refused", fields);
+  noteRefusal(res, error);
   return { dispatched: false, answer: refuse(error) };
 }
 

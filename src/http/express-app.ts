@@ -1,7 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import express, { type ErrorRequestHandler } from "express";
 import { accessLog, type NoteAccess } from "./access-log.ts";
-import { errorAnswer, sendAnswer } from "./answer.ts";
 import type { FrontDoor, MountDeps } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { healthPath } from "./health.ts";
@@ -44,7 +43,9 @@ export function createExpressApp(options: ExpressAppOptions): RequestListener {
   const health = express.Router({ strict: true, caseSensitive: true });
   health.all(healthPath, serveHealth);
   app.use(health);
-  app.use((req, res) => sendAnswer(req, res, errorAnswer(new HttpError("unknown-path")), mountDeps.clock));
+  app.use(() => {
+    throw new HttpError("unknown-path");
+  });
   // Express tells an error handler by its four parameters.
   const onError: ErrorRequestHandler = (error: unknown, req, res, _next) => fail(error, req, res);
   app.use(onError);

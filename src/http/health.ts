@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import { HttpError } from "./errors.ts";
+import { noteRefusal } from "./refusal.ts";
 
 /** Without a trailing slash, as in Sygnal (sygnal-compat 5). */
 export const healthPath = "/health";
@@ -11,11 +12,11 @@ export function health(
   isStopping: () => boolean,
   clock: Clock,
 ): (req: IncomingMessage, res: ServerResponse) => undefined {
+  const wrongMethod = new HttpError("wrong-method", { allow: "GET, HEAD" });
   return (req, res) => {
-    const answer =
-      req.method === "GET" || req.method === "HEAD"
-        ? { status: isStopping() ? 503 : 200, body: "" }
-        : errorAnswer(new HttpError("wrong-method", { allow: "GET, HEAD" }));
+    const asks = req.method === "GET" || req.method === "HEAD";
+    if (!asks) noteRefusal(res, wrongMethod);
+    const answer = asks ? { status: isStopping() ? 503 : 200, body: "" } : errorAnswer(wrongMethod);
     sendAnswer(req, res, answer, clock);
   };
 }

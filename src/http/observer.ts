@@ -1,4 +1,5 @@
 import type { Push } from "../core/push.ts";
+import type { HttpErrorCode } from "./errors.ts";
 
 /** What a request's headers say of a trace that it belongs to, as they came. */
 export interface TraceHeaders {
@@ -47,6 +48,14 @@ export interface AccessEvent {
   readonly durationMs: number;
 }
 
+/** A request was refused, so that no push was made of it. */
+export interface RefusedEvent extends Pick<AccessEvent, "requestId" | "method" | "path" | "status"> {
+  /** Absent when a door refused it by an answer of its own. */
+  readonly code?: HttpErrorCode;
+  /** Who sent it, as limits count senders: nothing that he can choose. */
+  readonly source: string;
+}
+
 /** What turns requests away: `limits.per_source`, `limits.per_account`, and wrong credentials of one source. */
 export const requestLimits = ["source", "account", "credentials"] as const;
 export type RequestLimit = (typeof requestLimits)[number];
@@ -60,6 +69,8 @@ export interface HttpObserver {
   answered(event: DoorAnswerEvent): void;
   /** Any request ended, whatever it was for. */
   accessed(event: AccessEvent): void;
+  /** … after which, of one that was refused. */
+  refused(event: RefusedEvent): void;
   /** A request was turned away with 429. */
   limited(by: RequestLimit): void;
   /** What came was no complete HTTP request: refused with this status, or 0 when nothing could be written. */
@@ -72,6 +83,7 @@ export const silentHttpObserver: HttpObserver = {
   inFlight() {},
   answered() {},
   accessed() {},
+  refused() {},
   limited() {},
   unreadable() {},
 };
@@ -84,6 +96,7 @@ export function combineHttpObservers(...observers: readonly HttpObserver[]): Htt
   const inFlight = listenersTo("inFlight");
   const answered = listenersTo("answered");
   const accessed = listenersTo("accessed");
+  const refused = listenersTo("refused");
   const limited = listenersTo("limited");
   const unreadable = listenersTo("unreadable");
   return {
@@ -98,6 +111,9 @@ export function combineHttpObservers(...observers: readonly HttpObserver[]): Htt
     },
     accessed(event) {
       for (const one of accessed) one.accessed(event);
+    },
+    refused(event) {
+      for (const one of refused) one.refused(event);
     },
     limited(by) {
       for (const one of limited) one.limited(by);

@@ -8,6 +8,7 @@ import { parseJson, readText } from "./body.ts";
 import { logBug, traceHeaders, type DoorDeps } from "./door.ts";
 import { HttpError } from "./errors.ts";
 import { parseForm } from "./form.ts";
+import { noteRefusal } from "./refusal.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** When a store that could not be asked may be asked again. */
@@ -51,7 +52,9 @@ export function mountPlainRoute(route: PlainRoute, router: IRouter, deps: DoorDe
     nameRoute(res, route.path);
     if (!route.methods.some((method) => method === req.method)) {
       const allow = route.methods.join(", ");
-      sendAnswer(req, res, refuse(new HttpError("wrong-method", { allow })), clock);
+      const refusal = new HttpError("wrong-method", { allow });
+      noteRefusal(res, refusal);
+      sendAnswer(req, res, refuse(refusal), clock);
       return;
     }
     const startedMs = clock.monotonic();
@@ -65,14 +68,17 @@ export function mountPlainRoute(route: PlainRoute, router: IRouter, deps: DoorDe
           status: result.status,
           reason: result.code,
         });
+        noteRefusal(res, result);
       }
       answer = result instanceof HttpError ? refuse(result) : result;
     } catch (error) {
       const isStore = isStoreFailure(error);
       if (!isStore) logBug(log, error, requestIdOf(res));
-      answer = refuse(
-        isStore ? new HttpError("unavailable", { retryAfterMs: STORE_AGAIN_MS }) : new HttpError("internal"),
-      );
+      const refusal = isStore
+        ? new HttpError("unavailable", { retryAfterMs: STORE_AGAIN_MS })
+        : new HttpError("internal");
+      noteRefusal(res, refusal);
+      answer = refuse(refusal);
     } finally {
       observer.inFlight(name, -1);
     }

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { STATUS_CODES } from "../node-http.ts";
 import { errorAnswer, sendAnswer, type Answer } from "./answer.ts";
 import { HttpError, type HttpErrorCode } from "./errors.ts";
+import { noteRefusal } from "./refusal.ts";
 
 /** How long a caller has to read why it was refused, and how many more bytes are read away meanwhile. */
 const lingerMs = 1000;
@@ -26,6 +27,7 @@ export function refusalFor(code: string | undefined): HttpError | undefined {
 /** Refuses a request whose headers were read but whose body cannot be: by its own response, so that it is logged. */
 export function refuseBody(res: ServerResponse, refusal: HttpError, clock: Clock): void {
   res.setHeader("Connection", "close");
+  noteRefusal(res, refusal);
   sendAnswer(res.req, res, errorAnswer(refusal), clock, refusal.code !== "too-slow");
 }
 

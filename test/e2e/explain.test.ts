@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ApnsReason } from "../../src/simulator/apns-errors.ts";
 import { createCredentials } from "../../src/simulator/credentials.ts";
 import type { Rule } from "../../src/simulator/script.ts";
+import { ask, askUntil, freshPushkey, withAskedGateway } from "../support/ask-explain.ts";
 import { freePort } from "../support/free-port.ts";
 import { startPostgres } from "../support/postgres.ts";
 import {
@@ -12,49 +13,10 @@ import {
   iosPushkey,
   message,
   startGateway,
-  type GatewaySetUp,
   type RunningGateway,
 } from "../support/with-gateway.ts";
 
 const credentials = createCredentials();
-let made = 0;
-
-interface Explained {
-  readonly found: boolean;
-  readonly text: string;
-  readonly now: readonly string[];
-  readonly pushes: readonly Readonly<Record<string, unknown>>[];
-}
-
-async function withGateway<T>(
-  setUp: GatewaySetUp,
-  work: (gateway: RunningGateway) => Promise<T>,
-): Promise<T> {
-  const gateway = await startGateway({
-    ...setUp,
-    simulators: { credentials },
-    config: { admin: { port: await freePort() }, delivery: { answer_within: "500ms" }, ...setUp.config },
-  });
-  try {
-    return await work(gateway);
-  } finally {
-    await gateway.stop();
-  }
-}
-
-async function ask(gateway: RunningGateway, subject: string): Promise<Explained> {
-  const response = await fetch(`${gateway.adminUrl}/explain`, {
-    method: "POST",
-    body: JSON.stringify({ subject }),
-  });
-  return (await response.json()) as Explained;
-}
-
-/** A device token that nobody has used. */
-function fresh(): string {
-  made += 1;
-  return iosPushkey(`ee${made.toString(16).padStart(8, "0")}`);
-}
 
 const badToken: Rule = { upstream: "apns", answer: { kind: "error", reason: "BadDeviceToken" } };
 const error = (reason: ApnsReason): Rule => ({ upstream: "apns", answer: { kind: "error", reason } });
@@ -71,7 +33,7 @@ const toIos =
     } = {},
   ): Way =>
   async (gateway) => {
-    const pushkey = fresh();
+    const pushkey = freshPushkey();
     if (options.script !== undefined) gateway.simulators.script.add(options.script);
     const body = message([{ app_id: IOS, pushkey }], options.overrides ?? {});
     for (let i = 0; i < (options.times ?? 1); i += 1) await gateway.notify(body);
@@ -154,7 +116,7 @@ const ways: readonly (readonly [string, Way, RegExp])[] = [
 
 describe("explain", () => {
   it.each(ways)("says of a push that was %s so, in words to send on", (_way, way, words) =>
-    withGateway({}, async (gateway) => {
+    withAskedGateway({}, async (gateway) => {
       await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("aa00") }]));
       const subject = await way(gateway);
       const { found, text } = await ask(gateway, subject);
@@ -166,7 +128,7 @@ describe("explain", () => {
   );
 
   it("says why a rejection is held before anything has succeeded", () =>
-    withGateway({}, async (gateway) => {
+    withAskedGateway({}, async (gateway) => {
       const subject = await toIos({ script: badToken })(gateway);
       expect((await ask(gateway, subject)).text).toMatch(
         /waiting .*\n {2}Apple said that the device token is dead, and this is not believed[^]*What to do: Check topic[^]*Now:[^]*No push has succeeded with the present credentials/,
@@ -174,7 +136,7 @@ describe("explain", () => {
     }));
 
   it("says that a sender was sent back where nothing can be promised", () =>
-    withGateway({ config: { store: { url: "memory:" } } }, async (gateway) => {
+    withAskedGateway({ config: { store: { url: "memory:" } } }, async (gateway) => {
       const subject = await toIos({ script: error("ServiceUnavailable") })(gateway);
       expect((await ask(gateway, subject)).text).toMatch(
         /sent back .*\n.*The sender was told to send it again later/,
@@ -182,7 +144,7 @@ describe("explain", () => {
     }));
 
   it("tells of an event what became of it on each device, and of a request the same", () =>
-    withGateway({}, async (gateway) => {
+    withAskedGateway({}, async (gateway) => {
       await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("aa00") }]));
       const [good, dead] = [iosPushkey("bb01"), iosPushkey("bb02")];
       gateway.simulators.script.add({ ...error("Unregistered"), tokenPrefix: "bb02" });
@@ -208,8 +170,8 @@ describe("explain", () => {
     }));
 
   it("tells of all sixty devices of an event, and of a device's latest twenty pushes that there are more", () =>
-    withGateway({}, async (gateway) => {
-      const pushkeys = Array.from({ length: 60 }, fresh);
+    withAskedGateway({}, async (gateway) => {
+      const pushkeys = Array.from({ length: 60 }, freshPushkey);
       const devices = pushkeys.map((pushkey) => ({ app_id: IOS, pushkey }));
       await gateway.notify(message(devices, { event_id: "$of-sixty" }));
       const ofEvent = await ask(gateway, "$of-sixty");
@@ -224,50 +186,40 @@ describe("explain", () => {
     }));
 
   it("says of a push that was too old in the end that it was given up", () =>
-    withGateway({ config: { delivery: { expire_after: { message: "1s" } } } }, async (gateway) => {
+    withAskedGateway({ config: { delivery: { expire_after: { message: "1s" } } } }, async (gateway) => {
       gateway.simulators.script.add(error("ServiceUnavailable"));
-      const pushkey = fresh();
+      const pushkey = freshPushkey();
       await gateway.notify(message([{ app_id: IOS, pushkey }]));
-      const endMs = performance.now() + 20_000;
-      let text = "";
-      while (!text.includes("given up") && performance.now() < endMs) {
-        text = (await ask(gateway, pushkey)).text;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      const text = await askUntil(gateway, pushkey, /given up/);
       expect(text).toMatch(/not sent .*\n.*too old to be useful, and was given up/);
       expect(text).not.toContain("waiting");
     }));
 
   it("follows a promised push to its end", () =>
-    withGateway({}, async (gateway) => {
+    withAskedGateway({}, async (gateway) => {
       const subject = await toIos({ script: error("ServiceUnavailable") })(gateway);
-      const endMs = performance.now() + 20_000;
-      let text = "";
-      while (!text.includes("Apple took it") && performance.now() < endMs) {
-        text = (await ask(gateway, subject)).text;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      const text = await askUntil(gateway, subject, /Apple took it/);
       expect(text).toMatch(/Apple took it\. .*It took \d tries/);
       expect(text).not.toContain("waiting");
     }));
 
   it("knows nothing of what it never saw, and says where to look", () =>
-    withGateway({}, async (gateway) => {
+    withAskedGateway({}, async (gateway) => {
       const { found, text } = await ask(gateway, "never-seen");
       expect([found, text]).toEqual([false, expect.stringContaining("the pusher's URL leads here")]);
     }));
 
   it("remembers rejections and deliveries over an orderly restart", async () => {
-    const [good, dead] = [fresh(), fresh()];
+    const [good, dead] = [freshPushkey(), freshPushkey()];
     const directory = await mkdtemp(join(tmpdir(), "signalbox-explain-"));
     try {
       const storeFile = join(directory, "kept.db");
-      await withGateway({ storeFile }, async (gateway) => {
+      await withAskedGateway({ storeFile }, async (gateway) => {
         await gateway.notify(message([{ app_id: IOS, pushkey: good }]));
         gateway.simulators.script.add(error("Unregistered"));
         await gateway.notify(message([{ app_id: IOS, pushkey: dead }]));
       });
-      await withGateway({ storeFile }, async (gateway) => {
+      await withAskedGateway({ storeFile }, async (gateway) => {
         expect((await ask(gateway, good)).text).toContain("Apple took it");
         expect((await ask(gateway, dead)).text).toContain("no longer valid");
       });
@@ -282,15 +234,9 @@ describe("explain", () => {
     const replica = async () => ({ config: { store, admin: { port: await freePort() } } });
     try {
       const second = await startGateway({ simulators: { credentials }, ...(await replica()) });
-      await withGateway(await replica(), async (first) => {
+      await withAskedGateway(await replica(), async (first) => {
         const subject = await toIos()(first);
-        const endMs = performance.now() + 15_000;
-        let text = "";
-        while (!text.includes("Apple took it") && performance.now() < endMs) {
-          text = (await ask(second, subject)).text;
-          await new Promise((resolve) => setTimeout(resolve, 100));
-        }
-        expect(text).toContain("Apple took it");
+        expect(await askUntil(second, subject, /Apple took it/)).toContain("Apple took it");
       }).finally(() => second.stop());
     } finally {
       await postgres.stop();
@@ -303,14 +249,14 @@ describe("explain", () => {
     ['{"subject": ""}'],
     [JSON.stringify({ subject: "x".repeat(9_000) })],
   ])("refuses a question that is none: %.30s", (body) =>
-    withGateway({}, async (gateway) => {
+    withAskedGateway({}, async (gateway) => {
       const response = await fetch(`${gateway.adminUrl}/explain`, { method: "POST", body });
       expect(response.status).toBe(400);
     }),
   );
 
   it("says so when it is switched off", () =>
-    withGateway({ config: { explain: "off" } }, async (gateway) => {
+    withAskedGateway({ config: { explain: "off" } }, async (gateway) => {
       const response = await fetch(`${gateway.adminUrl}/explain`, {
         method: "POST",
         body: '{"subject": "x"}',

@@ -100,6 +100,7 @@ describe("X-Forwarded-For", () => {
     await request(listener.url).get("/health").set("X-Forwarded-For", "203.0.113.9");
     await eventually(() => listener.heard.accesses.length === 1);
     expect(listener.heard.accesses[0]?.remote).toBe("127.0.0.1");
+    expect(listener.heard.refusals).toEqual([]);
     await listener.server.stop(0);
 
     await start({ trustedProxies: ["127.0.0.0/8"] });
@@ -116,6 +117,10 @@ describe("X-Forwarded-For", () => {
     expect((await ask("203.0.113.10")).status).toBe(429);
     await eventually(() => listener.heard.accesses.length === 2);
     expect(listener.heard.accesses.map(({ remote }) => remote)).toEqual(["203.0.113.9", "203.0.113.10"]);
+    expect(listener.heard.refusals).toMatchObject([
+      { source: "127.0.0.1", path: notifyPath, status: 400, code: "no-notification" },
+      { source: "127.0.0.1", status: 429, code: "limited" },
+    ]);
   });
 });
 

@@ -5,7 +5,13 @@ import type { Settled } from "../../src/core/outcome.ts";
 import type { Push } from "../../src/core/push.ts";
 import { frontDoors } from "../../src/doors/index.ts";
 import { createApp, type AppOptions } from "../../src/http/app.ts";
-import type { AccessEvent, DoorAnswerEvent, HttpObserver, RequestLimit } from "../../src/http/observer.ts";
+import type {
+  AccessEvent,
+  DoorAnswerEvent,
+  HttpObserver,
+  RefusedEvent,
+  RequestLimit,
+} from "../../src/http/observer.ts";
 import { createHttpServer, type HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
 import type { Log, LogFields } from "../../src/log.ts";
 
@@ -37,6 +43,7 @@ export interface Heard extends HttpObserver {
   readonly notifications: string[];
   readonly answers: DoorAnswerEvent[];
   readonly accesses: AccessEvent[];
+  readonly refusals: RefusedEvent[];
   readonly limits: RequestLimit[];
   readonly unreadables: number[];
   inFlightNow: number;
@@ -47,6 +54,7 @@ function hearing(): Heard {
     notifications: [],
     answers: [],
     accesses: [],
+    refusals: [],
     limits: [],
     unreadables: [],
     inFlightNow: 0,
@@ -54,6 +62,7 @@ function hearing(): Heard {
     inFlight: (_door, change) => void (heard.inFlightNow += change),
     answered: (event) => void heard.answers.push(event),
     accessed: (event) => void heard.accesses.push(event),
+    refused: (event) => void heard.refusals.push(event),
     limited: (by) => void heard.limits.push(by),
     unreadable: (status) => void heard.unreadables.push(status),
   };
