@@ -38,6 +38,8 @@ export interface LogFields {
   readonly version?: string;
   readonly signal?: string;
   readonly until?: string;
+  /** Index of one of several threads, from 0. */
+  readonly thread?: number;
 }
 
 /** What every line of the access log says. */

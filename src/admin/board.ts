@@ -37,14 +37,10 @@ export class Board {
       ...silentObserver,
       attemptEnded: ({ app, outcome }) => {
         if (outcome.kind === "retryable" && outcome.reason !== "credentials") return;
-        const standing = this.#standingOf(app);
-        if (outcome.kind === "retryable") standing.credentialsRefusedAtMs ??= clock.now();
-        else {
-          delete standing.credentialsRefusedAtMs;
-          if (outcome.kind === "delivered") standing.lastDeliveredAtMs = clock.now();
-        }
+        if (outcome.kind === "retryable") this.note(app, "refused");
+        else this.note(app, outcome.kind === "delivered" ? "delivered" : "answered");
       },
-      alarm: (event) => this.#raise(event),
+      alarm: (event) => this.raise(event),
     };
   }
 
@@ -57,13 +53,22 @@ export class Board {
     return this.#standings.get(app) ?? {};
   }
 
+  /** What an app's upstream has done: taken a push, answered otherwise, or refused the credentials. */
+  note(app: string, what: "delivered" | "answered" | "refused"): void {
+    const standing = this.#standingOf(app);
+    if (what === "refused") standing.credentialsRefusedAtMs ??= this.#clock.now();
+    else delete standing.credentialsRefusedAtMs;
+    if (what === "delivered") standing.lastDeliveredAtMs = this.#clock.now();
+  }
+
   #standingOf(app: string): MutableStanding {
     let standing = this.#standings.get(app);
     if (standing === undefined) this.#standings.set(app, (standing = {}));
     return standing;
   }
 
-  #raise(event: AlarmEvent): void {
+  /** Something has happened that an operator must look at. */
+  raise(event: AlarmEvent): void {
     const key = `${event.alarm}\n${event.app ?? ""}`;
     const before = this.#alarms.get(key);
     if (before === undefined && this.#alarms.size >= MAX_ALARMS) return;

@@ -6,6 +6,12 @@ import type { JsonObject } from "../json.ts";
 import type { OutboxCounts, Store } from "../store/store.ts";
 import type { Board } from "./board.ts";
 
+/** How things stand in another thread of the process. */
+export interface StateElsewhere {
+  readonly inFlight: readonly (readonly [app: string, count: number, limit: number])[];
+  readonly circuits: readonly CircuitState[];
+}
+
 /** What the status is told from. */
 export interface StatusSources {
   readonly version: string;
@@ -16,6 +22,8 @@ export interface StatusSources {
   readonly apps: () => ReadonlyMap<string, App>;
   readonly circuits: () => readonly CircuitState[];
   readonly isStopping: () => boolean;
+  /** Of several threads: how things stand in the others. */
+  readonly elsewhere?: () => Promise<readonly StateElsewhere[]>;
   /** Why nothing can be written to the store, a word fit for a log; undefined while it works. */
   readonly storeTrouble: () => string | undefined;
 }
@@ -44,13 +52,14 @@ export function readiness(sources: StatusSources): { readonly ready: boolean; re
 export async function status(sources: StatusSources): Promise<JsonObject> {
   const { board, clock, store, version } = sources;
   const nowMs = clock.now();
-  const [outbox, rejections, known] = await Promise.all([
+  const [outbox, rejections, known, elsewhere = []] = await Promise.all([
     store.outbox.counts(),
     store.rejections.count(nowMs),
     store.knownApps.all(),
+    sources.elsewhere?.(),
   ]);
   const configured = sources.apps();
-  const circuits = Map.groupBy(sources.circuits(), ({ app }) => app);
+  const circuits = Map.groupBy(allCircuits(sources.circuits(), elsewhere), ({ app }) => app);
   const retired = known.filter(
     ({ app, served, lastConfiguredAtMs }) =>
       served && !configured.has(app) && nowMs - lastConfiguredAtMs < RETIRED_APP_HOLD_MS,
@@ -59,7 +68,7 @@ export async function status(sources: StatusSources): Promise<JsonObject> {
     version,
     ...readiness(sources).report,
     apps: [...configured.values()].map((app) => ({
-      ...appStatus(app, board, circuits.get(app.name) ?? []),
+      ...appStatus(app, board, circuits.get(app.name) ?? [], elsewhere),
       outbox: outboxStatus(outbox.get(app.name)),
       remembered_rejections: rejections.get(app.name) ?? 0,
     })),
@@ -79,11 +88,29 @@ export async function status(sources: StatusSources): Promise<JsonObject> {
   };
 }
 
+/** Each upstream once: open where any thread leaves it alone, and tried again when the first of them does. */
+export function allCircuits(
+  own: readonly CircuitState[],
+  elsewhere: readonly StateElsewhere[],
+): readonly CircuitState[] {
+  if (elsewhere.length === 0) return own;
+  const byUpstream = new Map<string, CircuitState>();
+  for (const circuit of [...own, ...elsewhere.flatMap(({ circuits }) => circuits)]) {
+    const name = `${circuit.app}\n${circuit.host}`;
+    const known = byUpstream.get(name);
+    const isSooner = known?.isOpen !== true || circuit.nextProbeInMs < known.nextProbeInMs;
+    if (known === undefined || (circuit.isOpen && isSooner)) byUpstream.set(name, circuit);
+  }
+  return [...byUpstream.values()];
+}
+
 function appStatus(
   { guard, inFlight, name, pushkin }: App,
   board: Board,
   circuits: readonly CircuitState[],
+  elsewhere: readonly StateElsewhere[],
 ): JsonObject {
+  const others = elsewhere.flatMap(({ inFlight: all }) => all.filter(([app]) => app === name));
   const { credentialsRefusedAtMs, lastDeliveredAtMs } = board.standing(name);
   const open = circuits.filter(({ isOpen }) => isOpen);
   return {
@@ -95,8 +122,8 @@ function appStatus(
     ...(lastDeliveredAtMs === undefined ? {} : { last_delivered: iso(lastDeliveredAtMs) }),
     // What the guard makes of tokens that look dead (D8).
     rejections: guard.holding === undefined ? "believed" : `held: ${guard.holding}`,
-    in_flight: inFlight.count,
-    in_flight_limit: inFlight.limit,
+    in_flight: others.reduce((sum, [, count]) => sum + count, inFlight.count),
+    in_flight_limit: others.reduce((sum, [, , limit]) => sum + limit, inFlight.limit),
     upstreams: circuits.length,
     // Hosts that users chose are nobody's to list.
     open_circuits:

@@ -13,6 +13,9 @@ export interface HistoryOptions {
   readonly clock: Clock;
   /** What the store may keep; a reload changes it. */
   readonly bounds: () => { readonly keepMs: number; readonly maxRows: number };
+  /** Of several threads: how many have such a memory each, and together one; and what the others remember. */
+  readonly threads?: number;
+  readonly elsewhere?: History["own"];
 }
 
 /** Pushes of each of the two kinds that are remembered in memory: about 12 MB of each when full. */
@@ -38,8 +41,8 @@ const FORGET_EVERY_MS = 60 * 60 * 1_000;
  */
 export class History {
   readonly #options: HistoryOptions;
-  readonly #delivered = new Ring(REMEMBERED);
-  readonly #others = new Ring(REMEMBERED);
+  readonly #delivered: Ring;
+  readonly #others: Ring;
   readonly #open = new Map<string, PastOutcome>();
   #pending = new Map<string, PastOutcome>();
   readonly #unasked = new Map<string, number>();
@@ -50,6 +53,9 @@ export class History {
 
   constructor(options: HistoryOptions) {
     this.#options = options;
+    const remembered = Math.ceil(REMEMBERED / (options.threads ?? 1));
+    this.#delivered = new Ring(remembered);
+    this.#others = new Ring(remembered);
     this.#lastPutMs = options.clock.monotonic();
     this.observer = {
       ...silentObserver,
@@ -75,14 +81,27 @@ export class History {
 
   /** The latest state of each push, the latest first, this process's and the store's. Rejects with `StoreError`. */
   async find(by: Parameters<Outcomes["find"]>[0], limit: number): Promise<readonly PastOutcome[]> {
-    const kept = await this.#options.outcomes.find(by, limit);
+    const [kept, own, elsewhere = []] = await Promise.all([
+      this.#options.outcomes.find(by, limit),
+      this.own(by, limit),
+      this.#options.elsewhere?.(by, limit),
+    ]);
     const byPush = new Map(kept.map((each) => [each.push, each]));
-    for (const each of [...this.#delivered.all(), ...this.#others.all()]) {
-      if (!matches(each, by)) continue;
+    for (const each of [...elsewhere, ...own]) {
       const known = byPush.get(each.push);
       if (known === undefined || each.atMs >= known.atMs) byPush.set(each.push, { ...known, ...each });
     }
     return [...byPush.values()].sort((a, b) => b.atMs - a.atMs).slice(0, limit);
+  }
+
+  /** What this thread's memory has of it, the latest of what went well and the latest of the rest. */
+  own(by: Parameters<Outcomes["find"]>[0], limit: number): Promise<readonly PastOutcome[]> {
+    const latestOf = (ring: Ring): readonly PastOutcome[] =>
+      ring
+        .all()
+        .filter((each) => matches(each, by))
+        .slice(-limit);
+    return Promise.resolve([...latestOf(this.#delivered), ...latestOf(this.#others)]);
   }
 
   /** Writes what is on its way now. Never rejects: nothing depends on it. */

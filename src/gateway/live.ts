@@ -8,7 +8,7 @@ import type { Observer } from "../core/observer.ts";
 import type { TlsIdentity } from "../http/server.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../store/store.ts";
-import { changesBetween, createApps, type AppChanges, type AppSet } from "./apps.ts";
+import { changesBetween, createApps, type AppChanges, type AppDeps, type AppSet } from "./apps.ts";
 import { Drains } from "./drain.ts";
 import { needsRestart, type ReloadResult } from "./reload.ts";
 import { engineSettings, readTls } from "./settings.ts";
@@ -19,6 +19,10 @@ import { noteConfigured } from "./upkeep.ts";
 export interface LiveParts {
   readonly config: Config;
   readonly apps: AppSet;
+  /** What apps are made with. */
+  readonly appDeps: AppDeps;
+  /** The other threads of the process; absent where there are none, or this is one of them. */
+  readonly others?: PreparesElsewhere | undefined;
   /** Reads the file anew. Absent: this gateway cannot be reloaded. */
   readonly load: (() => Promise<Loaded>) | undefined;
   readonly store: Store;
@@ -28,6 +32,16 @@ export interface LiveParts {
   readonly engine: Engine;
   /** Everything outside the core that follows a configuration: listeners, metrics, the log's level. Does not wait. */
   readonly apply: (config: Config, apps: AppSet, tls: TlsIdentity | undefined) => void;
+}
+
+/** Other threads that follow the same configuration. */
+export interface PreparesElsewhere {
+  /** Every thread that lives makes what a change needs. Rejects, having freed it all, when one cannot. */
+  prepare(config: Config): Promise<{
+    /** Resolves when none of them goes on with the former one. */
+    commit(): Promise<void>;
+    discard(): void;
+  }>;
 }
 
 /** A configuration of which everything has been made that a change to it needs. */
@@ -124,13 +138,19 @@ export class Live {
   async #change(config: Config, warnings: readonly string[]): Promise<ReloadResult> {
     const before = this.#config;
     let prepared: Prepared | undefined;
+    let elsewhere: Awaited<ReturnType<PreparesElsewhere["prepare"]>> | undefined;
+    let apps: AppChanges;
     try {
       prepared = await this.prepare(config);
-      return { ok: true, apps: prepared.commit(), needsRestart: needsRestart(before, config), warnings };
+      elsewhere = await this.#parts.others?.prepare(config);
+      apps = prepared.commit();
     } catch (error) {
+      elsewhere?.discard();
       await prepared?.discard();
       return refused([reasonOf(error)], warnings);
     }
+    await elsewhere?.commit();
+    return { ok: true, apps, needsRestart: needsRestart(before, config), warnings };
   }
 
   /**
@@ -138,13 +158,13 @@ export class Live {
    * is to be committed or discarded.
    */
   async prepare(config: Config): Promise<Prepared> {
-    const { apply, clock, engine, log, store } = this.#parts;
+    const { appDeps, apply, clock, engine, store } = this.#parts;
     const former = this.#apps;
     // An app that goes was configured until now (D8).
     await noteConfigured(store, [...former.apps.keys(), ...config.apps.keys()], clock);
     const known = await store.knownApps.all();
     const tls = await readTls(config);
-    const next = await createApps(config, known, { clock, log, store: store.knownApps }, former);
+    const next = await createApps(config, known, appDeps, former);
     return {
       discard: () => this.#discard(next),
       commit: () => {

@@ -1,12 +1,12 @@
 import { consoleRoutes } from "../admin/console.ts";
 import type { AdminRoute } from "../admin/route.ts";
 import { adminDescriptions, adminRoutes } from "../admin/routes.ts";
-import type { StatusSources } from "../admin/status.ts";
+import { allCircuits, type StatusSources } from "../admin/status.ts";
 import type { Config } from "../config/schema.ts";
 import { Digests } from "../core/digest.ts";
 import { explain } from "../explain/explainer.ts";
 import type { History } from "../explain/history.ts";
-import type { Refusals } from "../explain/refusals.ts";
+import type { Refusal, Refusals } from "../explain/refusals.ts";
 import { version } from "../version.ts";
 import type { ReloadResult } from "./reload.ts";
 
@@ -15,6 +15,8 @@ export interface OperatorSources extends Omit<StatusSources, "version"> {
   /** Absent: `explain` is switched off. */
   readonly history: History | undefined;
   readonly refusals: Refusals;
+  /** Of several threads: what another knows of a refused request, by its id. */
+  readonly refusedElsewhere?: (request: string) => Promise<Refusal | undefined>;
   /** The configuration of the moment. */
   readonly config: () => Config;
   readonly reload: () => Promise<ReloadResult>;
@@ -22,7 +24,7 @@ export interface OperatorSources extends Omit<StatusSources, "version"> {
 
 /** What the admin listener serves for a gateway. */
 export function operatorRoutes(sources: OperatorSources): readonly AdminRoute[] {
-  const { apps, circuits, clock, config, history, refusals, reload, store } = sources;
+  const { apps, clock, config, elsewhere, history, refusals, reload, store } = sources;
   const digests = new Digests(store.installationKey);
   return adminRoutes({
     ...sources,
@@ -30,8 +32,19 @@ export function operatorRoutes(sources: OperatorSources): readonly AdminRoute[] 
     ...(history === undefined
       ? {}
       : {
-          explain: (subject: string) =>
-            explain(subject, { history, refusals, store, digests, clock, apps, circuits }),
+          explain: async (subject: string) => {
+            const circuits = allCircuits(sources.circuits(), (await elsewhere?.()) ?? []);
+            const refused = refusals.find(subject) ?? (await sources.refusedElsewhere?.(subject));
+            return explain(subject, {
+              history,
+              refusals: { find: () => refused },
+              store,
+              digests,
+              clock,
+              apps,
+              circuits: () => circuits,
+            });
+          },
         }),
     reload: async () => reloadReport(await reload()),
     describe: async () => {

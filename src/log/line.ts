@@ -48,6 +48,7 @@ const fieldTypes: FieldTypes = {
   version: "string",
   signal: "string",
   until: "string",
+  thread: "number",
 };
 
 const typeOfField: ReadonlyMap<string, "number" | "string"> = new Map(Object.entries(fieldTypes));
