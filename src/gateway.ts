@@ -1,5 +1,3 @@
-import { X509Certificate } from "node:crypto";
-import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Board } from "./admin/board.ts";
 import type { AdminRoute } from "./admin/route.ts";
@@ -8,38 +6,36 @@ import type { Loaded } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { createEngine, type Engine } from "./core/engine.ts";
 import { combineObservers, type Observer } from "./core/observer.ts";
-import { Digests } from "./core/digest.ts";
-import { History } from "./explain/history.ts";
+import type { History } from "./explain/history.ts";
 import { Refusals } from "./explain/refusals.ts";
-import { frontDoors } from "./doors/index.ts";
 import { appStates } from "./gateway/app-states.ts";
 import { startAdminListener, type AdminListener } from "./gateway/admin.ts";
-import { createApps, type AppSet } from "./gateway/apps.ts";
-import { doorOptions } from "./gateway/doors.ts";
+import { createApps, type AppDeps, type AppSet } from "./gateway/apps.ts";
+import { requestHandlers } from "./gateway/handlers.ts";
+import { openHistory } from "./gateway/history.ts";
 import { Live } from "./gateway/live.ts";
+import { measureApps, measuredGateway } from "./gateway/measured.ts";
 import { operatorRoutes } from "./gateway/operator-routes.ts";
 import type { ReloadResult } from "./gateway/reload.ts";
 import { engineSettings, readTls } from "./gateway/settings.ts";
 import { asStartError, StartError } from "./gateway/start-error.ts";
+import { openGatewayStore, threadsOf } from "./gateway/store.ts";
 import { openTracing } from "./gateway/tracing.ts";
 import { noteConfigured, startUpkeep } from "./gateway/upkeep.ts";
-import { createApp } from "./http/app.ts";
 import { combineHttpObservers } from "./http/observer.ts";
-import { Idempotency } from "./http/idempotency.ts";
-import { createHttpServer, type HttpServer, type TlsIdentity } from "./http/server.ts";
+import { createHttpServer, type HttpServer, type ListenAddress, type TlsIdentity } from "./http/server.ts";
 import { createAccessLogObserver, createLogObserver } from "./log-observer.ts";
 import type { ClosableLog } from "./log/create-log.ts";
 import { logOptionsFrom } from "./log/setup.ts";
-import type { AppState } from "./metrics/app-state.ts";
 import { measuredOutbox } from "./metrics/measured-outbox.ts";
-import { createMetrics, type MeasuredCertificate, type Metrics } from "./metrics/metrics.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics/server.ts";
 import { createSteadyClock } from "./store/steady-clock.ts";
-import { openStore } from "./store/open.ts";
-import type { Store } from "./store/store.ts";
+import type { OpenedStore } from "./store/open.ts";
 import type { Tracing } from "./tracing/tracing.ts";
 import { version } from "./version.ts";
 import { startWatchdog } from "./watchdog.ts";
+import type { Others, ThreadInside, ThreadPart } from "./workers/part.ts";
 
 /** What a gateway is made from. */
 export interface GatewayOptions {
@@ -50,6 +46,8 @@ export interface GatewayOptions {
   readonly load?: () => Promise<Loaded>;
   /** Something broke that only a new process mends; the gateway should be stopped and the process end with 1. */
   readonly onFatal: (what: string) => void;
+  /** This is one of several threads, and not the first. */
+  readonly part?: ThreadPart;
 }
 
 /** Where a running gateway listens. */
@@ -72,13 +70,16 @@ const STOP_LIMIT_MS = 14_000;
  */
 export class Gateway {
   readonly #options: GatewayOptions;
-  readonly #store: Store;
+  readonly #store: OpenedStore;
+  readonly #part: ThreadPart | undefined;
+  readonly #others: Others | undefined;
   readonly #metrics: Metrics;
   readonly #engine: Engine;
   readonly #live: Live;
   readonly #server: HttpServer;
   readonly #tracing: Tracing | undefined;
   readonly #board: Board;
+  readonly #observer: Observer;
   readonly #history: History | undefined;
   readonly #refusals: Refusals;
   #adminListener: AdminListener | undefined;
@@ -90,7 +91,9 @@ export class Gateway {
 
   private constructor(parts: {
     readonly options: GatewayOptions;
-    readonly store: Store;
+    readonly store: OpenedStore;
+    readonly part: ThreadPart | undefined;
+    readonly others: Others | undefined;
     readonly metrics: Metrics;
     readonly board: Board;
     readonly history: History | undefined;
@@ -98,6 +101,7 @@ export class Gateway {
     readonly observer: Observer;
     readonly tracing: Tracing | undefined;
     readonly apps: AppSet;
+    readonly appDeps: AppDeps;
     readonly engine: Engine;
     readonly tls: TlsIdentity | undefined;
     readonly steady: Clock;
@@ -105,10 +109,13 @@ export class Gateway {
     const { clock, config, load, log } = parts.options;
     this.#options = parts.options;
     this.#store = parts.store;
+    this.#part = parts.part;
+    this.#others = parts.others;
     this.#metrics = parts.metrics;
     this.#engine = parts.engine;
     this.#tracing = parts.tracing;
     this.#board = parts.board;
+    this.#observer = parts.observer;
     this.#history = parts.history;
     this.#refusals = new Refusals(clock);
     this.#storeTrouble = parts.storeTrouble;
@@ -118,33 +125,19 @@ export class Gateway {
       ...(this.#history === undefined ? [] : [this.#refusals.observer]),
       ...(parts.tracing === undefined ? [] : [parts.tracing.httpObserver]),
     );
-    const { dedupe, digests } = parts.engine;
-    // One for the whole life: a reload must not forget what is under way.
-    const idempotency = new Idempotency(dedupe, digests, parts.steady, config.delivery.dedupe_for);
-    const handler = (settings: Config): RequestListener => {
-      const { delivery, http, limits } = settings;
-      return createApp({
-        clock: parts.steady,
-        log,
-        observer: httpObserver,
-        dispatcher: parts.engine.dispatcher,
-        doors: frontDoors(doorOptions(settings, parts.engine, parts.steady, httpObserver)),
-        limits: { maxBodyBytes: limits.max_body, maxDevices: limits.max_devices, maxDepth: limits.max_depth },
-        lifetimesMs: delivery.expire_after,
-        answerWithinMs: delivery.answer_within,
-        idempotency,
-        isStopping: () => this.#stopping,
-        trustedProxies: http.trusted_proxies,
-        logsClaimedAddress: settings.log.access.x_forwarded_for,
-        ...(limits.per_source === null
-          ? {}
-          : { perSource: { count: limits.per_source.count, windowMs: limits.per_source.window } }),
-      });
-    };
+    const handler = requestHandlers({
+      clock: parts.steady,
+      log,
+      observer: httpObserver,
+      engine: parts.engine,
+      dedupeForMs: config.delivery.dedupe_for,
+      isStopping: () => this.#stopping,
+    });
     this.#server = createHttpServer({
       handler: handler(config),
       clock,
       observer: httpObserver,
+      ...(parts.part === undefined ? {} : { reusePort: true }),
       ...(parts.tls === undefined ? {} : { tls: parts.tls }),
     });
     this.#live = new Live({
@@ -158,7 +151,7 @@ export class Gateway {
         // First what may be refused.
         if (tls !== undefined && config.http.tls !== undefined) this.#server.setTls(tls);
         this.#server.setHandler(nextHandler);
-        measure(parts.metrics, apps, tls);
+        measureApps(parts.metrics, apps, tls);
         const { level = "info", levels } = logOptionsFrom(next.log.setup).options;
         log.setLevel(level, levels);
       },
@@ -169,7 +162,13 @@ export class Gateway {
   static async create(options: GatewayOptions): Promise<Gateway> {
     const { config, clock, log } = options;
     let storeTrouble: string | undefined;
-    const store = await open(options, (code) => (storeTrouble = code));
+    const threads = threadsOf(config);
+    const others =
+      options.part === undefined && threads > 1
+        ? new (await import("./workers/crew.ts")).Crew({ threads, clock, log })
+        : undefined;
+    const part = options.part ?? others?.part;
+    const store = await openGatewayStore(options, part, (code) => (storeTrouble = code));
     let set: AppSet | undefined;
     let gateway: Gateway | undefined;
     let tracing: Tracing | undefined;
@@ -178,42 +177,34 @@ export class Gateway {
     const steady: Clock = { ...clock, now: () => steadyClock.now() };
     try {
       const known = await store.knownApps.all();
-      const metrics = createMetrics({
-        apps: [...config.apps.keys()].map((name) => ({ name })),
+      const metrics = measuredGateway({
+        config,
         clock,
-        version,
-        rememberedRejections: () => store.rejections.count(clock.now()),
-        ...(store.durable
-          ? {
-              outboxCounts: () => store.outbox.counts(),
-              oldestReceivedAtMs: () => store.outbox.oldestReceivedAtMs(),
-            }
-          : {}),
+        store,
+        withoutProcess: part?.first !== undefined,
         registeredDevices: async () => (gateway === undefined ? 0 : gateway.#engine.registrations.count()),
-        appStates: () => (gateway === undefined ? [] : gateway.#appStates()),
-        logLinesDropped: () => log.droppedLines(),
+        appStates: () =>
+          gateway === undefined ? [] : appStates(gateway.apps.apps.values(), gateway.#engine.circuits()),
+        droppedLines: () => log.droppedLines() + (others?.droppedLines() ?? 0),
       });
       const board = new Board(clock);
       tracing = await openTracing(config, clock, store.installationKey);
-      const history = !config.explain.enabled
-        ? undefined
-        : new History({
-            outcomes: store.outcomes,
-            digests: new Digests(store.installationKey),
-            clock,
-            bounds: () => {
-              const { keep: keepMs, max_rows: maxRows } = (gateway?.config ?? config).explain;
-              return { keepMs, maxRows };
-            },
-          });
+      const history = openHistory({
+        clock,
+        store,
+        part,
+        others,
+        config: () => gateway?.config ?? config,
+      });
       const observer = combineObservers(
         metrics.observer,
         createLogObserver(log, clock),
-        board.observer,
+        part?.first?.observer ?? board.observer,
         ...(tracing === undefined ? [] : [tracing.observer]),
         ...(history === undefined ? [] : [history.observer]),
       );
-      set = await createApps(config, known, { clock, log, store: store.knownApps });
+      const appDeps = { clock, log, store: store.knownApps, ...part?.forApps };
+      set = await createApps(config, known, appDeps);
       const engine = createEngine({
         ...engineSettings(config, set.apps, known),
         store: {
@@ -224,12 +215,15 @@ export class Gateway {
         clock: steady,
         log,
         random: Math.random,
+        ...(part === undefined ? {} : { share: part.share }),
       });
       const tls = await readTls(config);
-      measure(metrics, set, tls);
+      measureApps(metrics, set, tls);
       gateway = new Gateway({
         options,
         store,
+        part,
+        others,
         storeTrouble: () => storeTrouble,
         metrics,
         board,
@@ -237,11 +231,12 @@ export class Gateway {
         observer,
         tracing,
         apps: set,
+        appDeps,
         engine,
         tls,
         steady,
       });
-      await noteConfigured(store, set.apps.keys(), clock);
+      if (part?.first === undefined) await noteConfigured(store, set.apps.keys(), clock);
       return gateway;
     } catch (error) {
       await Promise.allSettled(
@@ -257,15 +252,19 @@ export class Gateway {
   async start(): Promise<Addresses> {
     const { config, log } = this.#options;
     const { http, metrics } = config;
+    const others = this.#others;
     try {
+      if (this.#part?.first !== undefined) return await this.#startBesideFirst(this.#part.first.listen);
       if (metrics.prometheus.enabled) {
         const { address, port } = metrics.prometheus;
-        this.#metricsServer = await startMetricsServer({ registry: this.#metrics.registry, address, port });
+        const { registry } = this.#metrics;
+        const scraped = others?.withOwn(registry) ?? registry;
+        this.#metricsServer = await startMetricsServer({ registry: scraped, address, port });
       }
       this.#adminListener = await startAdminListener(config.admin, this.#routes(), this.#options);
-      const bound = await this.#server.listen(
-        http.bind_addresses.map((address) => ({ address, port: http.port })),
-      );
+      const addresses = http.bind_addresses.map((address) => ({ address, port: http.port }));
+      await others?.checkFree(addresses);
+      const bound = await this.#server.listen(addresses);
       for (const { address, port } of bound) log.info("listening", { address, port, version });
       await this.#engine.start();
       this.#cancelUpkeep = startUpkeep({
@@ -275,6 +274,7 @@ export class Gateway {
         appNames: () => this.#live.apps.apps.keys(),
       });
       this.#stopWatchdog = startWatchdog(this.#options.clock, log);
+      await others?.start(this.inside, bound, this.#store.seat);
       const metricsPort = this.#metricsServer?.port;
       const adminPort = this.#adminListener?.port;
       return {
@@ -288,8 +288,33 @@ export class Gateway {
     }
   }
 
+  async #startBesideFirst(listen: readonly ListenAddress[]): Promise<Addresses> {
+    const http = await this.#server.listen(listen);
+    await this.#engine.start();
+    this.#stopWatchdog = startWatchdog(this.#options.clock, this.#options.log);
+    return { http };
+  }
+
+  /** What the other threads of the process have to do with. */
+  get inside(): ThreadInside {
+    return {
+      engine: this.#engine,
+      config: () => this.config,
+      apps: () => this.apps.apps,
+      store: this.#store,
+      registry: this.#metrics.registry,
+      board: this.#board,
+      history: this.#history,
+      refusals: this.#refusals,
+      observer: this.#observer,
+      log: this.#options.log,
+      prepare: (config) => this.#live.prepare(config),
+    };
+  }
+
   #routes(): readonly AdminRoute[] {
     const { clock } = this.#options;
+    const others = this.#others;
     return operatorRoutes({
       clock,
       store: this.#store,
@@ -302,11 +327,13 @@ export class Gateway {
       isStopping: () => this.#stopping,
       storeTrouble: this.#storeTrouble,
       reload: () => this.reload(),
+      ...(others === undefined
+        ? {}
+        : {
+            elsewhere: () => others.states(),
+            refusedElsewhere: (request: string) => others.refused(request),
+          }),
     });
-  }
-
-  #appStates(): readonly AppState[] {
-    return appStates(this.apps.apps.values(), this.#engine.circuits());
   }
 
   /** The configuration of the moment; what needs a restart is in it as the file has it. */
@@ -339,6 +366,7 @@ export class Gateway {
     this.#cancelUpkeep();
     this.#stopWatchdog();
     this.#server.drain();
+    const othersStopped = this.#others?.stop({ drainMs });
     if (drainMs > 0) await clock.sleep(drainMs);
     const limit = new AbortController();
     const cancel = clock.schedule(STOP_LIMIT_MS, () => limit.abort());
@@ -346,44 +374,20 @@ export class Gateway {
       await Promise.all([this.#server.stop(STOP_LIMIT_MS), this.#engine.stop(limit.signal)]);
       await this.#live.stop(limit.signal);
       await this.#history?.stop();
-      await noteConfigured(this.#store, this.#live.apps.apps.keys(), clock).catch(() =>
-        log.warn("the store did not take the last entries"),
-      );
+      if (this.#part?.first === undefined) {
+        await noteConfigured(this.#store, this.#live.apps.apps.keys(), clock).catch(() =>
+          log.warn("the store did not take the last entries"),
+        );
+      }
     } finally {
       cancel();
       this.#metrics.close();
       await this.#metricsServer?.close();
       await this.#tracing?.close();
       await this.#adminListener?.stop();
+      // Theirs is the same store.
+      await othersStopped;
       await this.#store.close().catch(() => log.warn("the store did not close in order"));
     }
   }
-}
-
-async function open(
-  { config, clock, log, onFatal }: GatewayOptions,
-  onTrouble: (code: string | undefined) => void,
-): Promise<Store> {
-  try {
-    return await openStore(config.store.url, {
-      clock,
-      log,
-      onFailure: () => onFatal("the store is lost"),
-      onHealth: (trouble) => onTrouble(trouble?.code),
-    });
-  } catch (error) {
-    throw asStartError(error);
-  }
-}
-
-/** The apps' series appear, and when the certificates end that are in use. */
-function measure(metrics: Metrics, { apps }: AppSet, tls: TlsIdentity | undefined): void {
-  metrics.configured([...apps.keys()].map((name) => ({ name })));
-  const certificates: MeasuredCertificate[] = [...apps.values()].flatMap(
-    ({ name, pushkin: { certificateExpiresAtMs: expiresAtMs } }) =>
-      expiresAtMs === undefined ? [] : [{ app: name, expiresAtMs }],
-  );
-  if (tls !== undefined)
-    certificates.push({ expiresAtMs: new X509Certificate(tls.cert).validToDate.getTime() });
-  metrics.certificatesInUse(certificates);
 }

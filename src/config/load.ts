@@ -96,9 +96,6 @@ async function readSettings(document: ConfigDocument, findings: Preparation): Pr
       fromEnvironment && finding.path[0] === "proxy" ? "(from the environment's HTTPS_PROXY) " : "";
     problems.push({ path: finding.path, message: named + finding.message });
   }
-  if (settings.workers > 1) {
-    warnings.push({ path: ["workers"], message: "has no effect yet: one thread serves requests" });
-  }
   const wrong = new Set(problems.slice(before).map((finding) => finding.path[0]));
   for (const crossCheck of crossChecks) {
     const isValid = !crossCheck.sections.some((section) => wrong.has(section));

@@ -23,6 +23,7 @@ export interface Rate {
 const HOST_NAME = /^(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.?$/;
 const RATE = /^(\d{1,9})\s*\/\s*(s|m|h|d)$/;
 
+const MAX_WORKERS = 64;
 const DOOR_PATH = /^(?:\/[A-Za-z0-9._~-]+)+$/;
 /** Cost, r, p, salt and hash; the cost is bounded, since whoever asks makes us pay it (http/password-hash.ts). */
 const PASSWORD_HASH = /^scrypt:1[4-7]:8:[1-4]:[A-Za-z0-9_-]{22,88}:[A-Za-z0-9_-]{43}$/;
@@ -38,6 +39,18 @@ export const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
         const ms = parseDuration(value);
         if (ms !== undefined) return { value: ms };
         return { problem: "must be a duration such as 500ms, 5s, 10m, 24h or 30d, or a number of seconds" };
+      },
+    },
+  ],
+  [
+    "workers",
+    {
+      schema: { anyOf: [{ type: "integer", minimum: 1, maximum: MAX_WORKERS }, { const: "auto" }] },
+      read(value) {
+        if (value === "auto") return { value };
+        if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_WORKERS)
+          return { value };
+        return { problem: `must be a whole number from 1 to ${MAX_WORKERS}, or auto` };
       },
     },
   ],

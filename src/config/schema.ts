@@ -37,11 +37,11 @@ export const RootConfig = Type.Object(
     matrix: MatrixConfig,
     registry: Type.Optional(RegistryConfig),
     softphone: Type.Optional(SoftphoneConfig),
-    workers: Type.Integer({
+    workers: Type.Unsafe<number | "auto">({
+      reads: "workers",
       default: 1,
-      minimum: 1,
-      maximum: 64,
-      description: "Threads that serve requests. Above 1 has no effect yet, and warns.",
+      description:
+        "Threads that serve requests, on the same port and store; auto = as many as cores. Not with store.url memory:.",
     }),
     strict_permissions: Type.Boolean({
       default: false,
@@ -95,6 +95,15 @@ export const crossChecks: readonly {
     sections: ["registry", "http"],
     check: ({ registry, http }) =>
       registry === undefined ? [] : checkRegistry(registry, http.trusted_proxies),
+  },
+  {
+    // Two threads would not know of each other's duplicates and rejections.
+    sections: ["workers", "store"],
+    check({ store, workers }) {
+      if (workers === "auto" || workers === 1 || store.url !== "memory:") return [];
+      const message = "more than 1 needs a store that threads can share: sqlite or postgresql, not memory:";
+      return [{ path: ["workers"], message }];
+    },
   },
   {
     // Nothing can be promised without a store that survives (design, Settled points).

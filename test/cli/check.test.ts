@@ -60,7 +60,7 @@ describe("signalbox check", () => {
       out: "",
       err:
         `${file}:1: http.port: must be a port number from 0 to 65535\n` +
-        `${file}:2: workers: must be at least 1\n` +
+        `${file}:2: workers: must be a whole number from 1 to 64, or auto\n` +
         `${file}:3: apps["a"].type: must be one of ${typeNames}\n`,
     });
   });

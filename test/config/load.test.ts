@@ -160,10 +160,13 @@ apps:
     expect(config.admin).toEqual({ enabled: true, bind_address: "127.0.0.1", port: 5001 });
   });
 
-  it("warns of threads that do not exist yet", async () => {
-    expect(await warnings(`workers: 4\n${apps}`)).toEqual([
-      "F:1: workers: has no effect yet: one thread serves requests",
-    ]);
+  it.each([
+    ["4", 4],
+    ["auto", "auto"],
+  ])("takes a number of threads, and auto: %s", async (written, workers) => {
+    const loaded = await load(`workers: ${written}\n${apps}`);
+    expect(loaded).toMatchObject({ ok: true, config: { workers } });
+    expect(await warnings(`workers: ${written}\n${apps}`)).toEqual([]);
   });
 
   it("warns of the database that is gone", async () => {
@@ -350,7 +353,12 @@ describe("refusals", () => {
     ["rejections: {guard: 7}", "F:1: rejections.guard: must be a mapping, is a number"],
     ["limits: {max_devices: 0}", "F:1: limits.max_devices: must be at least 1"],
     ["limits: {max_devices: 1.5}", "F:1: limits.max_devices: must be a whole number, is a number"],
-    ["workers: two", "F:1: workers: must be a whole number, is a string"],
+    ["workers: two", "F:1: workers: must be a whole number from 1 to 64, or auto"],
+    ["workers: 65", "F:1: workers: must be a whole number from 1 to 64, or auto"],
+    [
+      "workers: 2\nstore: {url: 'memory:'}",
+      "F:1: workers: more than 1 needs a store that threads can share: sqlite or postgresql, not memory:",
+    ],
     ["strict_permissions: 'yes'", "F:1: strict_permissions: must be true or false, is a string"],
     ["store: {url: mysql://h/db}", "F:1: store.url: must be sqlite:FILE, postgresql://… or memory:"],
     [

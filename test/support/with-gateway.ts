@@ -123,6 +123,11 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     },
   });
   const log = createLog({ level: "debug", destinations: [{ to: { stream } }] });
+  const free = async (): Promise<void> => {
+    await simulators.stop();
+    await log.close();
+    await rm(directory, { recursive: true, force: true });
+  };
   const gateway = await Gateway.create({
     config: loaded.config,
     clock: setUp.clock ?? systemClock,
@@ -130,7 +135,14 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     load,
     onFatal: (what) => logLines.push(`FATAL ${what}`),
   });
-  const { http: bound, metricsPort, adminPort } = await gateway.start();
+  const {
+    http: bound,
+    metricsPort,
+    adminPort,
+  } = await gateway.start().catch(async (error: unknown) => {
+    await free();
+    throw error;
+  });
   const url = `http://127.0.0.1:${bound[0]?.port ?? 0}/_matrix/push/v1/notify`;
   const metricsUrl = `http://127.0.0.1:${metricsPort ?? 0}/metrics`;
   const http = createHttpClient({});
@@ -161,9 +173,7 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     asked: () => simulators.recorder.requests.filter(({ upstream }) => upstream !== "oauth").length,
     async stop() {
       await gateway.stop({ drainMs: 0 });
-      await simulators.stop();
-      await log.close();
-      await rm(directory, { recursive: true, force: true });
+      await free();
     },
   };
 }
