@@ -59,16 +59,18 @@ export class Digests {
 
   /**
    * HMAC-SHA256 of a text that begins with its parts' lengths. By two hashes in one call each, which costs a tenth of an
-   * `Hmac` object's making, feeding and asking.
+   * `Hmac` object's making, feeding and asking. The inner one comes as a text of bytes: a Buffer of its own doubles the
+   * time.
    */
   #digest(text: string): Digest {
     const inner = this.#inner;
     let filled: Uint8Array;
     // A UTF-16 unit is three bytes in UTF-8 at most.
     if (text.length * 3 <= SCRATCH_BYTES) {
-      filled = inner.subarray(0, BLOCK_BYTES + inner.write(text, BLOCK_BYTES));
+      const bytes = BLOCK_BYTES + inner.write(text, BLOCK_BYTES);
+      filled = new Uint8Array(inner.buffer, inner.byteOffset, bytes);
     } else filled = Buffer.concat([inner.subarray(0, BLOCK_BYTES), Buffer.from(text)]);
-    this.#outer.set(hash("sha256", filled, "buffer"), BLOCK_BYTES);
+    this.#outer.write(hash("sha256", filled, "binary"), BLOCK_BYTES, "binary");
     return hash("sha256", this.#outer, "hex");
   }
 }
