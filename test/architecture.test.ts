@@ -7,14 +7,14 @@ import { fileURLToPath } from "node:url";
  * side fits a file holds for it. A name that ends in `/` stands for everything below, `*` for one folder or file
  * name, `./` for the file's own folder. Whoever needs a new arrow adds it here, with a thought.
  */
-const leaves = "cancellation.ts clock.ts json.ts json-schema.ts log.ts uuid.ts";
+const leaves = "cancellation.ts clock.ts json.ts json-schema.ts linked-list.ts log.ts passing-map.ts uuid.ts";
 /** What a module's config.ts describes its section of the configuration with. */
 const sectionParts =
   "config/cidr.ts config/durations.ts config/fields.ts config/pem.ts config/problem.ts config/read-file.ts json-schema.ts";
 
 const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   [
-    "cancellation.ts clock.ts json.ts json-schema.ts late-listener.ts log.ts node-http.ts uuid.ts version.ts",
+    "cancellation.ts clock.ts json.ts json-schema.ts late-listener.ts linked-list.ts log.ts node-http.ts passing-map.ts uuid.ts version.ts",
     "",
   ],
 

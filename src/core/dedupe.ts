@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { PassingMap } from "../passing-map.ts";
 import type { Dedupe, Digest } from "../store/store.ts";
 import { DeliveredKeys } from "./delivered-keys.ts";
 import { orUnknown } from "./lookup.ts";
@@ -23,7 +24,7 @@ export class DedupeMemory {
   readonly #store: Dedupe;
   readonly #clock: Clock;
   readonly #claims: PushClaims | undefined;
-  readonly #inFlight = new Map<Digest, PushRun>();
+  readonly #inFlight = new PassingMap<Digest, PushRun>();
   /** Until when, on the wall clock. */
   readonly #delivered: DeliveredKeys;
 
@@ -69,7 +70,7 @@ export class DedupeMemory {
 
   /** Takes note of a push that has been begun; its result is shared until it is there. Its claim ends with it. */
   begin(key: Digest, run: PushRun): void {
-    this.#inFlight.set(key, run);
+    this.#inFlight.add(key, run);
     run.onEnd(() => {
       this.#inFlight.delete(key);
       this.#claims?.release(key);

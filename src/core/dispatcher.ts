@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { LinkedList } from "../linked-list.ts";
 import { errorFields, type Log } from "../log.ts";
 import { StoreError, type Digest } from "../store/store.ts";
 import { malformedAlarm, retiredAppAlarm, storeAlarm, type Alarm } from "./alarms.ts";
@@ -73,7 +74,7 @@ type Known = Settled | Memory;
 export class CoreDispatcher implements Dispatcher {
   readonly #deps: CoreDispatcherDeps;
   readonly #stopping = new AbortController();
-  readonly #underWay = new Set<PushRun>();
+  readonly #underWay = new LinkedList<PushRun>();
   readonly #runDeps: PushRunDeps;
 
   constructor(deps: CoreDispatcherDeps) {
@@ -105,7 +106,7 @@ export class CoreDispatcher implements Dispatcher {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
-    const ends = [...this.#underWay].map((run) => new Promise((resolve) => run.onEnd(resolve)));
+    const ends = this.#underWay.all().map((run) => new Promise((resolve) => run.onEnd(resolve)));
     await Promise.race([Promise.all(ends), aborted]);
   }
 
@@ -314,9 +315,9 @@ export class CoreDispatcher implements Dispatcher {
     );
     if (key !== undefined) dedupe.begin(key, run);
     addressed.isClaimed = false;
-    this.#underWay.add(run);
+    this.#underWay.push(run);
     run.onEnd(() => {
-      this.#underWay.delete(run);
+      this.#underWay.remove(run);
       app.inFlight.leave();
     });
     return run;

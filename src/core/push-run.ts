@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Linked } from "../linked-list.ts";
 import type { Digest } from "../store/store.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { LatestBySlot } from "./latest-by-slot.ts";
@@ -33,11 +34,13 @@ export interface PushRunDeps {
  * *Attempting*: until an outcome is final or the answer window ends. *Committed while running*: the window ended
  * first; the entry is leased to us, and the attempt's late answer settles it. *Ended*.
  */
-export class PushRun {
+export class PushRun implements Linked<PushRun> {
   readonly delivery: Delivery;
   readonly key: Digest | undefined;
   /** Tries so far. */
   attempts = 0;
+  earlier: PushRun | undefined;
+  later: PushRun | undefined;
   readonly #deps: PushRunDeps;
   readonly #remember: (outcome: Outcome) => void | Promise<void>;
   #commitment: Promise<Commitment> | undefined;

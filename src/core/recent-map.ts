@@ -82,5 +82,7 @@ export class RecentMap<V> {
     else entry.older.newer = entry.newer;
     if (entry.newer === undefined) this.#newest = entry.older;
     else entry.newer.older = entry.older;
+    // An entry that is gone must not keep the next ones from the garbage.
+    entry.older = entry.newer = undefined;
   }
 }

@@ -8,6 +8,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import { Server as NetServer, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.ts";
+import { LinkedList, type Linked } from "../linked-list.ts";
 import { createServer as createPlainServer } from "../node-http.ts";
 import { HttpError } from "./errors.ts";
 import type { HttpObserver } from "./observer.ts";
@@ -84,6 +85,11 @@ export interface HttpServer {
 
 type NodeServer = PlainServer | TlsServer;
 
+/** A request that is being answered. */
+interface UnderWay extends Linked<UnderWay> {
+  readonly res: ServerResponse;
+}
+
 /** An HTTP/1.1 server whose every answer, to broken requests too, is JSON; nothing listens yet. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { clock, observer } = options;
@@ -91,22 +97,25 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let draining = false;
   let stopping = false;
   const servers: NodeServer[] = [];
-  const underWay = new Set<ServerResponse>();
+  const underWay = new LinkedList<UnderWay>();
   /** The latest response on a connection: what its parser's errors are about. */
   const latest = new WeakMap<Duplex, ServerResponse>();
   const refused = new WeakSet<Duplex>();
 
   /** Node takes a connection for idle when its answer was ended, though the caller may not have read all of it yet. */
   const closeIdle = (): void => {
-    for (const res of underWay) if (res.writableEnded && !res.writableFinished) return;
+    for (let entry = underWay.first; entry !== undefined; entry = entry.later) {
+      if (entry.res.writableEnded && !entry.res.writableFinished) return;
+    }
     for (const server of servers) server.closeIdleConnections();
   };
 
   const listener: RequestListener = (req, res) => {
-    underWay.add(res);
+    const entry: UnderWay = { res, earlier: undefined, later: undefined };
+    underWay.push(entry);
     latest.set(req.socket, res);
     res.on("close", () => {
-      underWay.delete(res);
+      underWay.remove(entry);
       // An answer whose headers were out before the stop has left its connection open.
       if (stopping) setImmediate(closeIdle);
     });
@@ -163,7 +172,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const drain = (): void => {
     draining = true;
-    for (const res of underWay) if (!res.headersSent) res.setHeader("Connection", "close");
+    for (const { res } of underWay.all()) if (!res.headersSent) res.setHeader("Connection", "close");
   };
 
   return {

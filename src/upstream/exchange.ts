@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http2";
+import type { Linked } from "../linked-list.ts";
 import type { LostReason, StreamVerdict } from "./stream-verdict.ts";
 import type { StreamControl, StreamEnd, StreamListener } from "./wire.ts";
 
@@ -43,10 +44,12 @@ const endedInOrder: StreamEnd = {
 };
 
 /** One request on one stream: collects the bounded answer and tells its sender, once, how it ended. */
-export class Exchange implements StreamListener {
+export class Exchange implements StreamListener, Linked<Exchange> {
   readonly sink: ExchangeSink;
   readonly openedAtMs: number;
   stream: StreamControl | undefined;
+  earlier: Exchange | undefined;
+  later: Exchange | undefined;
   readonly #host: ExchangeHost;
   #settled = false;
   #status = 0;

@@ -1,5 +1,6 @@
 import type { Cancellation } from "../cancellation.ts";
 import type { Clock } from "../clock.ts";
+import { LinkedList } from "../linked-list.ts";
 import type { Log } from "../log.ts";
 import { createConnector } from "./connect.ts";
 import { ConnectPacing, type Backoff } from "./connect-pacing.ts";
@@ -16,7 +17,6 @@ import type { NetFailure } from "./net-error.ts";
 import { openLeanWire } from "./lean/lean-wire.ts";
 import { openNodeWire } from "./node-wire.ts";
 import { PooledRequest, type RequestHome } from "./pooled-request.ts";
-import { RequestQueue } from "./request-queue.ts";
 import type { OpenWire } from "./wire.ts";
 
 const openers: Readonly<Record<Http2Client, OpenWire>> = { node: openNodeWire, lean: openLeanWire };
@@ -48,9 +48,9 @@ export class Http2Pool<State> implements RequestHome<State> {
   readonly #sessionOptions: Http2SessionOptions;
   readonly #pacing: ConnectPacing;
   readonly #members = new Set<Member<State>>();
-  readonly #queue = new RequestQueue<PooledRequest<State>>();
+  readonly #queue = new LinkedList<PooledRequest<State>>();
   /** Refused unprocessed on another connection: before those that have not had a turn. */
-  readonly #resends = new RequestQueue<PooledRequest<State>>();
+  readonly #resends = new LinkedList<PooledRequest<State>>();
   #open = 0;
   #cancelConnect: (() => void) | undefined;
   #cancelSweep: (() => void) | undefined;
@@ -311,7 +311,7 @@ export class Http2Pool<State> implements RequestHome<State> {
     const nowMs = this.#clock.monotonic();
     for (const queue of [this.#resends, this.#queue]) {
       for (let entry = queue.first; entry !== undefined;) {
-        const next: PooledRequest<State> | undefined = entry.queuedBefore;
+        const next: PooledRequest<State> | undefined = entry.later;
         if (entry.deadlineMs <= nowMs) entry.unsent("queue-timeout");
         // Only the resends are out of order.
         else if (queue === this.#queue) break;

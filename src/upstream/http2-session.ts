@@ -1,6 +1,7 @@
 import { constants } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.ts";
+import { LinkedList } from "../linked-list.ts";
 import type { Log } from "../log.ts";
 import type { Connector } from "./connect.ts";
 import { Exchange, type ExchangeHost, type ExchangeSink } from "./exchange.ts";
@@ -69,7 +70,7 @@ export class Http2Session implements ExchangeHost, WireOwner {
   readonly #options: Http2SessionOptions;
   readonly #owner: Http2SessionOwner;
   readonly #startedAtMs: number;
-  readonly #active = new Set<Exchange>();
+  readonly #active = new LinkedList<Exchange>();
   #phase: Phase;
   #cancelTimer: () => void;
   #limit = 0;
@@ -149,7 +150,7 @@ export class Http2Session implements ExchangeHost, WireOwner {
       this.retire();
       return undefined;
     }
-    this.#active.add(exchange);
+    this.#active.push(exchange);
     this.#requests += 1;
     if (opened === "last" || this.#requests >= this.#options.maxRequests) this.retire();
     return exchange;
@@ -185,7 +186,7 @@ export class Http2Session implements ExchangeHost, WireOwner {
     const phase = this.#phase;
     if (phase.tag !== "ready" && phase.tag !== "draining") return;
     let stuck = false;
-    for (const exchange of this.#active) {
+    for (const exchange of this.#active.all()) {
       const overdueMs = nowMs - exchange.sink.deadlineMs;
       if (overdueMs < 0) continue;
       if (exchange.settled) {
@@ -229,7 +230,7 @@ export class Http2Session implements ExchangeHost, WireOwner {
   }
 
   released(exchange: Exchange): void {
-    this.#active.delete(exchange);
+    this.#active.remove(exchange);
     if (this.#phase.tag === "draining") this.#hangUpIfDrained();
     else this.#owner.changed();
   }
@@ -345,14 +346,15 @@ export class Http2Session implements ExchangeHost, WireOwner {
     this.#phase = { tag: "closed" };
     wire.destroy();
     // A wire closes every stream before it is gone; should one be left, its sender must still hear of it.
-    for (const exchange of this.#active) exchange.cancel(this.#ended ?? "closed");
-    this.#active.clear();
+    for (const exchange of this.#active.all()) {
+      this.#active.remove(exchange);
+      exchange.cancel(this.#ended ?? "closed");
+    }
     this.#owner.closed();
   }
 
   #watch(wire: Wire, nowMs: number): void {
-    const [oldest] = this.#active;
-    const work = { oldestOpenedAtMs: oldest?.openedAtMs, requests: this.#requests };
+    const work = { oldestOpenedAtMs: this.#active.first?.openedAtMs, requests: this.#requests };
     switch (this.#pings.look(nowMs, work)) {
       case "ping":
         if (wire.ping(() => this.#pingAnswered())) this.#pings.sent(nowMs);

@@ -59,11 +59,17 @@ class NodeWire implements Wire {
       return "gone";
     }
     listener.stream = { cancel: () => stream.close(http2.constants.NGHTTP2_CANCEL) };
+    // Tables of Node's own keep closed streams from the garbage (`LinkedList` says how): the stream alone, not its push.
+    let told: StreamListener | undefined = listener;
     let failed: unknown;
-    stream.on("response", (head) => listener.head(head[":status"] ?? 0, head));
-    stream.on("data", (chunk: Buffer) => listener.data(chunk));
+    stream.on("response", (head) => told?.head(head[":status"] ?? 0, head));
+    stream.on("data", (chunk: Buffer) => told?.data(chunk));
     stream.on("error", (error: unknown) => (failed = error));
-    stream.on("close", () => this.#onClose(stream, failed, listener));
+    stream.on("close", () => {
+      const hears = told;
+      told = undefined;
+      if (hears !== undefined) this.#onClose(stream, failed, hears);
+    });
     stream.end(body);
     return stream.id === undefined ? "last" : "open";
   }

@@ -1,9 +1,9 @@
 import type { Cancellation } from "../cancellation.ts";
+import type { Linked, LinkedList } from "../linked-list.ts";
 import type { Exchange, ExchangeEnd, ExchangeSink } from "./exchange.ts";
 import type { Http2Request, Http2Result, SessionHandle, UnsentReason } from "./http2-api.ts";
 import type { Http2Session } from "./http2-session.ts";
 import type { NetFailure } from "./net-error.ts";
-import type { QueueLinks, RequestQueue } from "./request-queue.ts";
 
 /** The pool as one of its requests sees it. */
 export interface RequestHome<State> {
@@ -21,10 +21,10 @@ const maxResends = 5;
 const unsafeText = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** One request on its way through the pool: waiting, in flight, waiting again, settled once. */
-export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequest<State>> {
+export class PooledRequest<State> implements ExchangeSink, Linked<PooledRequest<State>> {
   readonly deadlineMs: number;
-  queuedAfter: PooledRequest<State> | undefined;
-  queuedBefore: PooledRequest<State> | undefined;
+  earlier: PooledRequest<State> | undefined;
+  later: PooledRequest<State> | undefined;
   /** Where it was sent last. */
   lastSession: Http2Session | undefined;
   readonly #home: RequestHome<State>;
@@ -37,7 +37,7 @@ export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequ
   #exchange: Exchange | undefined;
   #handle: SessionHandle<State> | undefined;
   /** The line it stands in, when it waits. */
-  #queue: RequestQueue<PooledRequest<State>> | undefined;
+  #queue: LinkedList<PooledRequest<State>> | undefined;
   #resends = 0;
   #done = false;
 
@@ -74,7 +74,7 @@ export class PooledRequest<State> implements ExchangeSink, QueueLinks<PooledRequ
     else this.#exchange.cancel("aborted");
   }
 
-  enter(queue: RequestQueue<PooledRequest<State>>): void {
+  enter(queue: LinkedList<PooledRequest<State>>): void {
     this.#queue = queue;
     queue.push(this);
   }

@@ -1,4 +1,5 @@
 import type { TLSSocket } from "node:tls";
+import { PassingMap } from "../../passing-map.ts";
 import { classifyNetError, type NetFailure } from "../net-error.ts";
 import { rstCodeName } from "../stream-verdict.ts";
 import type { Opened, StreamEnd, StreamListener, Wire, WireOptions, WireOwner } from "../wire.ts";
@@ -60,7 +61,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
   readonly #received = new ReceiveWindow(connectionWindowBytes);
   readonly #flood: FloodGuard;
   readonly #streamWindowBytes: number;
-  readonly #streams = new Map<number, LeanStream>();
+  readonly #streams = new PassingMap<number, LeanStream>();
   /** Cancelled, and the peer not told yet. */
   readonly #cancelled = new Set<LeanStream>();
   #nextId: number;
@@ -118,7 +119,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
     this.#writeHeaders(id, headers, isLast);
     const stream = new LeanStream(this, id, listener, this.#bodies.initialWindow, this.#streamWindowBytes);
     listener.stream = stream;
-    this.#streams.set(id, stream);
+    this.#streams.add(id, stream);
     this.#nextId = id + 2;
     if (!isLast) this.#bodies.send(stream, body);
     this.#flood.requested();
@@ -302,7 +303,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
     if (settings.headerTableSize !== undefined) this.#encoder.setPeerTableSize(settings.headerTableSize);
     this.#outlet.frames.settingsAck();
     const window = settings.initialWindowSize ?? this.#bodies.initialWindow;
-    const error = this.#bodies.setInitialWindow(window, this.#streams.values());
+    const error = this.#bodies.setInitialWindow(window, this.#streams.all());
     if (error === ErrorCode.none) this.#owner.settings(this.#maxConcurrentStreams);
     return error;
   }
@@ -334,7 +335,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
     // What was opened in this very turn must not go out here when it goes again elsewhere.
     this.#outlet.frames.dropStreamsAbove(last);
     this.#owner.goaway(code, last, bytes.subarray(start + 8, end));
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.all()) {
       if (stream.id > last && this.#streams.has(stream.id)) this.#end(stream, ErrorCode.refusedStream);
     }
     if (code === ErrorCode.none || this.#isGone) return ErrorCode.none;
@@ -451,7 +452,7 @@ class LeanWire implements Wire, FrameHandler, OutletHost, StreamHome {
     this.#isGone = true;
     this.#cancelLastWords?.();
     this.#pingAnswered = undefined;
-    for (const stream of [...this.#streams.values(), ...this.#cancelled]) {
+    for (const stream of [...this.#streams.all(), ...this.#cancelled]) {
       this.#bodies.forget(stream);
       const streamId = stream.id > this.#lastWrittenId ? undefined : stream.id;
       stream.listener.closed({ streamId, rstCode: undefined, failure, wireGone: true });
