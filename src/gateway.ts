@@ -16,7 +16,7 @@ import { openHistory } from "./gateway/history.ts";
 import { Live } from "./gateway/live.ts";
 import { measureApps, measuredGateway } from "./gateway/measured.ts";
 import { operatorRoutes } from "./gateway/operator-routes.ts";
-import type { ReloadResult } from "./gateway/reload.ts";
+import { inEffect, type ReloadResult } from "./gateway/reload.ts";
 import { engineSettings, readTls } from "./gateway/settings.ts";
 import { asStartError, StartError } from "./gateway/start-error.ts";
 import { openGatewayStore, threadsOf } from "./gateway/store.ts";
@@ -165,7 +165,7 @@ export class Gateway {
     const threads = threadsOf(config);
     const others =
       options.part === undefined && threads > 1
-        ? new (await import("./workers/crew.ts")).Crew({ threads, clock, log })
+        ? new (await import("./workers/crew.ts")).Crew({ threads, clock, log, onFatal: options.onFatal })
         : undefined;
     const part = options.part ?? others?.part;
     const store = await openGatewayStore(options, part, (code) => (storeTrouble = code));
@@ -185,6 +185,7 @@ export class Gateway {
         registeredDevices: async () => (gateway === undefined ? 0 : gateway.#engine.registrations.count()),
         appStates: () =>
           gateway === undefined ? [] : appStates(gateway.apps.apps.values(), gateway.#engine.circuits()),
+        threads: () => ({ serving: 1 + (others?.serving ?? 0), wanted: threads }),
         droppedLines: () => log.droppedLines() + (others?.droppedLines() ?? 0),
       });
       const board = new Board(clock);
@@ -299,7 +300,7 @@ export class Gateway {
   get inside(): ThreadInside {
     return {
       engine: this.#engine,
-      config: () => this.config,
+      config: () => inEffect(this.#options.config, this.config),
       apps: () => this.apps.apps,
       store: this.#store,
       registry: this.#metrics.registry,
@@ -330,6 +331,7 @@ export class Gateway {
       ...(others === undefined
         ? {}
         : {
+            threads: () => ({ serving: 1 + others.serving, wanted: this.#part?.share.threads ?? 1 }),
             elsewhere: () => others.states(),
             refusedElsewhere: (request: string) => others.refused(request),
           }),

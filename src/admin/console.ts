@@ -77,7 +77,8 @@ function circuits(app) {
   return app.open_circuits.map((each) => each.host + " open, next try in " + Math.ceil(each.next_try_in_ms / 1000) + " s").join("; ");
 }
 function show(status) {
-  $("state").textContent = (status.ready ? "ready" : "not ready") + " · version " + status.version + " · store: " + status.store;
+  $("state").textContent = (status.ready ? "ready" : "not ready") + " · version " + status.version + " · store: " + status.store +
+    (status.threads === undefined ? "" : " · threads: " + status.threads.serving + " of " + status.threads.wanted);
   $("state").className = status.ready ? "good" : "bad";
   table("alarms", ["last", "app", "alarm", "times", "what it means"], status.alarms.map((a) => [[time(a.last)], [a.app ?? ""], [a.alarm, "bad"], [String(a.count)], [a.message]]), "None since the start.");
   table("apps", ["app", "type", "credentials", "circuits", "tokens that look dead", "known dead", "waiting", "under way", "last delivered"],

@@ -22,6 +22,8 @@ export interface StatusSources {
   readonly apps: () => ReadonlyMap<string, App>;
   readonly circuits: () => readonly CircuitState[];
   readonly isStopping: () => boolean;
+  /** Of several threads: how many serve, of how many there should be. */
+  readonly threads?: () => { readonly serving: number; readonly wanted: number };
   /** Of several threads: how things stand in the others. */
   readonly elsewhere?: () => Promise<readonly StateElsewhere[]>;
   /** Why nothing can be written to the store, a word fit for a log; undefined while it works. */
@@ -67,6 +69,7 @@ export async function status(sources: StatusSources): Promise<JsonObject> {
   return {
     version,
     ...readiness(sources).report,
+    ...(sources.threads === undefined ? {} : { threads: sources.threads() }),
     apps: [...configured.values()].map((app) => ({
       ...appStatus(app, board, circuits.get(app.name) ?? [], elsewhere),
       outbox: outboxStatus(outbox.get(app.name)),

@@ -85,6 +85,13 @@ export const threadAlarm: Alarm = {
     "a thread ended unexpectedly and is started again; what it had promised goes on, the log says what ended it",
 };
 
+/** One of several threads is missing (`workers`). */
+export const missingThreadAlarm: Alarm = {
+  alarm: "thread-missing",
+  message:
+    "a thread that ended cannot be started again: the others serve on, with less strength; the log says why, and it is tried again",
+};
+
 function inBrackets(detail: string | undefined): string {
   return detail === undefined ? "" : ` (${detail})`;
 }

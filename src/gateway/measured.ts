@@ -18,6 +18,7 @@ export interface MeasuredGateway {
   readonly appStates: () => readonly AppState[];
   readonly registeredDevices: () => Promise<number>;
   readonly droppedLines: () => number;
+  readonly threads: () => { readonly serving: number; readonly wanted: number };
 }
 
 /** The metrics of a gateway. */
@@ -41,6 +42,7 @@ export function measuredGateway(gateway: MeasuredGateway): Metrics {
       : {}),
     registeredDevices: gateway.registeredDevices,
     logLinesDropped: gateway.droppedLines,
+    threads: gateway.threads,
   });
 }
 

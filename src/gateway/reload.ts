@@ -44,6 +44,30 @@ export function needsRestart(running: Config, next: Config): readonly string[] {
   return paths;
 }
 
+/**
+ * The configuration that a gateway runs with which was started with one and has taken over another: what only a restart
+ * changes is the former's.
+ */
+export function inEffect(started: Config, now: Config): Config {
+  const config: Record<string, unknown> = { ...now };
+  for (const [section, ...keys] of onceOnly) {
+    const former = started[section];
+    config[section] =
+      keys.length === 0
+        ? former
+        : {
+            ...(now[section] as object),
+            ...Object.fromEntries(keys.map((key) => [key, valueAt(former, key)])),
+          };
+  }
+  const isSecured = started.http.tls !== undefined;
+  if (isSecured !== (now.http.tls !== undefined)) {
+    const { tls: _tls, ...http } = config["http"] as Config["http"];
+    config["http"] = started.http.tls === undefined ? http : { ...http, tls: started.http.tls };
+  }
+  return config as unknown as Config;
+}
+
 function valueAt(section: unknown, key: string): unknown {
   return (section as Readonly<Record<string, unknown>>)[key];
 }

@@ -295,6 +295,12 @@ export const metricNames = {
     help: "Connections that brought no complete HTTP request, by the status they were refused with; 0 = none could be sent.",
     labels: ["code"],
   },
+  threads: {
+    name: "signalbox_threads",
+    type: "gauge",
+    help: "Threads that serve (workers), and those that are missing: ended, and to be started again.",
+    labels: ["state"],
+  },
   eventLoopDelay: {
     name: "signalbox_event_loop_delay_seconds",
     type: "gauge",

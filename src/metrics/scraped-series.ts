@@ -19,6 +19,8 @@ export interface ScrapedSources {
   /** When the oldest promised push came, milliseconds since 1970; undefined when none waits. */
   readonly oldestReceivedAtMs?: () => Promise<number | undefined>;
   readonly appStates?: () => Iterable<AppState>;
+  /** Threads that serve, of how many there should be. */
+  readonly threads?: () => { readonly serving: number; readonly wanted: number };
   /** Log lines dropped since the start. */
   readonly logLinesDropped?: () => number;
 }
@@ -28,7 +30,7 @@ const storeWaitMs = 2000;
 
 /** The series that are looked at only when somebody asks. Returns how to stop measuring. */
 export function scrapedSeries(registry: Registry, options: ScrapedSources): () => void {
-  const { rememberedRejections, logLinesDropped } = options;
+  const { rememberedRejections, logLinesDropped, threads } = options;
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });
   loopDelay.enable();
   gaugeFor(registry, metricNames.eventLoopDelay, (gauge) => {
@@ -57,6 +59,13 @@ export function scrapedSeries(registry: Registry, options: ScrapedSources): () =
   if (options.oldestReceivedAtMs !== undefined)
     ageSeries(registry, options.oldestReceivedAtMs, options.clock);
   if (options.appStates !== undefined) appSeries(registry, options.appStates);
+  if (threads !== undefined) {
+    gaugeFor(registry, metricNames.threads, (gauge) => {
+      const { serving, wanted } = threads();
+      gauge.set({ state: "serving" }, serving);
+      gauge.set({ state: "missing" }, wanted - serving);
+    });
+  }
   if (logLinesDropped !== undefined) {
     counterFor(registry, metricNames.logLinesDropped, (counter) => {
       counter.reset();

@@ -3,15 +3,18 @@ import { Worker } from "node:worker_threads";
 import type { Registry } from "prom-client";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
-import { threadAlarm } from "../core/alarms.ts";
+import { missingThreadAlarm, threadAlarm } from "../core/alarms.ts";
 import type { Refusal } from "../explain/refusals.ts";
+import { StartError } from "../gateway/start-error.ts";
 import type { ListenAddress } from "../http/server.ts";
-import { errorFields, type Log } from "../log.ts";
+import { errorFields, type Log, type LogFields } from "../log.ts";
 import { keptOf, summedMetrics, type MetricValues } from "../metrics/summed.ts";
 import type { SqliteSeat } from "../store/sqlite.ts";
 import type { PastOutcome } from "../store/store.ts";
-import { countTaken, droppedOf, lineCounts } from "./forwarded-log.ts";
-import { Line, type Handlers } from "./line.ts";
+import { answersOfFirst } from "./answers-of-first.ts";
+import { Endings } from "./endings.ts";
+import { droppedOf, lineCounts } from "./forwarded-log.ts";
+import { Line } from "./line.ts";
 import type { ThreadData, ThreadState, ToFirst, ToThread } from "./messages.ts";
 import {
   abandonMemory,
@@ -22,15 +25,11 @@ import {
   type ThreadPart,
 } from "./part.ts";
 import { checkFree } from "./free-ports.ts";
+import { watchPulse } from "./pulse.ts";
 import { toPortable } from "./portable-config.ts";
 
 /** A thread that has not begun to serve by then hangs. */
 const START_WITHIN_MS = 60_000;
-/** Before an ended thread is started again: the first time, and at most. */
-const AGAIN_AFTER_MS = 100;
-const AGAIN_AFTER_AT_MOST_MS = 30_000;
-/** Whoever has lived for so long is started again at once, as at first. */
-const LIVED_MS = 60_000;
 /** How long an answer that is nice to have is waited for. */
 const ASK_WITHIN_MS = 1_000;
 /** How long all threads may take to make what a change needs. */
@@ -46,6 +45,11 @@ interface Member {
   readonly line: Line<ToThread, ToFirst>;
   readonly startedMs: number;
   isReady: boolean;
+  /** Why it cannot start, as it says itself. */
+  refusal?: string;
+  stopPulse?: () => void;
+  /** It was ended because it answered no more. */
+  isStuck?: true;
 }
 
 /** What the first thread knows of the others, and does for them. */
@@ -59,7 +63,8 @@ export class Crew implements Others {
   /** By index: what a thread said at the last scrape. */
   readonly #said = new Map<number, readonly MetricValues[]>();
   readonly #lines = new Map<number, SharedArrayBuffer>();
-  readonly #failures = new Map<number, number>();
+  readonly #endings: Endings;
+  readonly #onFatal: (what: string) => void;
   readonly #again = new Set<() => void>();
   #ended: readonly MetricValues[] = [];
   #keeping: Promise<void> = Promise.resolve();
@@ -68,6 +73,7 @@ export class Crew implements Others {
   #inside: ThreadInside | undefined;
   #listen: readonly ListenAddress[] = [];
   #seat: (() => SqliteSeat) | undefined;
+  #hasStarted = false;
   #isStopping = false;
 
   /** @param threads how many there shall be, the first included */
@@ -75,14 +81,19 @@ export class Crew implements Others {
     threads,
     clock,
     log,
+    onFatal,
   }: {
     readonly threads: number;
     readonly clock: Clock;
     readonly log: Log;
+    /** Threads end so often that the process has to. */
+    readonly onFatal: (what: string) => void;
   }) {
     this.#threads = threads;
     this.#clock = clock;
     this.#log = log;
+    this.#onFatal = onFatal;
+    this.#endings = new Endings(threads);
     for (let index = 1; index < threads; index += 1) this.#lines.set(index, lineCounts());
     this.part = {
       forApps: { threads },
@@ -116,6 +127,8 @@ export class Crew implements Others {
     this.#seat = seat;
     const indexes = Array.from({ length: this.#threads - 1 }, (_, i) => i + 1);
     await Promise.all(indexes.map((index) => this.#spawn(index)));
+    if (this.serving < indexes.length) throw new StartError("workers: a thread ended as soon as it served");
+    this.#hasStarted = true;
   }
 
   async metrics(): Promise<readonly (readonly MetricValues[])[]> {
@@ -146,6 +159,10 @@ export class Crew implements Others {
 
   async refused(request: string): Promise<Refusal | undefined> {
     return (await this.#askAll((line) => line.ask("refused", request)))[0];
+  }
+
+  get serving(): number {
+    return this.#living().length;
   }
 
   droppedLines(): number {
@@ -243,12 +260,27 @@ export class Crew implements Others {
     const started = Promise.withResolvers<void>();
     const line = new Line<ToThread, ToFirst>(
       worker,
-      this.#handlers(index, inside, {
+      answersOfFirst({
+        inside,
+        counts: data.lines,
         ready: () => {
           member.isReady = true;
           started.resolve();
+          member.stopPulse = watchPulse(
+            this.#clock,
+            () => line.ask("ping", null),
+            () => {
+              member.isStuck = true;
+              void worker.terminate();
+            },
+          );
         },
-        refused: (reason) => started.reject(new Error(reason)),
+        refused: (reason) => {
+          member.refusal = reason;
+          started.reject(new StartError(reason));
+        },
+        answerOf: (thread, question) => this.#members.get(thread)?.line.ask("answerFor", question),
+        handBack: (id, token) => this.#handBack(index, id, token),
       }),
       (error) => this.#log.error("a message of a thread failed by a fault of ours", errorFields(error)),
     );
@@ -256,9 +288,9 @@ export class Crew implements Others {
     this.#members.set(index, member);
     let bug: unknown;
     worker.on("error", (error: unknown) => (bug = error));
-    worker.on("exit", () => {
-      started.reject(new Error(`thread ${index} ended before it served`));
-      this.#bury(member, bug);
+    worker.on("exit", (code) => {
+      started.reject(new StartError(`workers: thread ${index} ended before it served`));
+      this.#bury(member, bug === undefined ? { reason: `exit code ${code}` } : errorFields(bug));
     });
     const cancel = this.#clock.schedule(START_WITHIN_MS, () => {
       if (!member.isReady) void worker.terminate();
@@ -276,7 +308,9 @@ export class Crew implements Others {
   }
 
   /** A thread has ended: what it had is free, what it counted is kept, and unless all stop it is started again. */
-  #bury({ index, isReady, line, owner, startedMs }: Member, bug: unknown): void {
+  #bury(member: Member, how: LogFields): void {
+    const { index, isReady, isStuck, line, owner, refusal, startedMs } = member;
+    member.stopPulse?.();
     if (this.#members.get(index)?.owner === owner) this.#members.delete(index);
     abandonMemory(this.#memory, index);
     const said = this.#said.get(index) ?? [];
@@ -285,71 +319,39 @@ export class Crew implements Others {
       this.#ended = await keptOf(this.#ended, said);
     });
     line.end();
-    if (this.#isStopping || this.#inside === undefined) return;
-    const { log, observer, store } = this.#inside;
-    const lived = this.#clock.monotonic() - startedMs >= LIVED_MS;
-    const failures = lived ? 0 : (this.#failures.get(index) ?? 0);
-    this.#failures.set(index, failures + 1);
-    const waitMs = Math.min(AGAIN_AFTER_AT_MOST_MS, AGAIN_AFTER_MS * 2 ** failures);
-    if (isReady) {
-      log.error("a thread ended unexpectedly and is started again", {
-        thread: index,
-        wait_ms: waitMs,
-        ...(bug === undefined ? {} : errorFields(bug)),
+    // Whoever waits for the start hears of it there.
+    if (this.#isStopping || !this.#hasStarted || this.#inside === undefined) return;
+    const { observer, store } = this.#inside;
+    // Where the store does not take it, the leases run out.
+    store.outbox.endLeases(owner).catch(() => {});
+    const now = this.#clock.monotonic();
+    const wasRefused = refusal !== undefined;
+    const waitMs = this.#endings.next({ index, livedMs: now - startedMs, wasRefused }, now);
+    const fields = { thread: index, ...(waitMs === undefined ? {} : { wait_ms: waitMs }) };
+    if (wasRefused) {
+      this.#log.error("a thread cannot be started, the others serve on", { ...fields, reason: refusal });
+      observer.alarm(missingThreadAlarm);
+    } else {
+      const why = isStuck === true ? { reason: "it did not answer for half a minute" } : how;
+      this.#log.error(isReady ? "a thread ended unexpectedly" : "a thread ended before it served", {
+        ...fields,
+        ...why,
       });
       observer.alarm(threadAlarm);
     }
-    // Where the store does not take it, the leases run out.
-    store.outbox.endLeases(owner).catch(() => {});
+    if (waitMs === undefined) {
+      this.#isStopping = true;
+      this.#onFatal(
+        `threads end again and again, ${this.#endings.limit}: the gateway ends, the lines before say what ended them`,
+      );
+      return;
+    }
     const cancel = this.#clock.schedule(waitMs, () => {
       this.#again.delete(cancel);
-      this.#spawn(index).catch((error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error);
-        log.error("a thread could not be started", { thread: index, reason });
-      });
+      // What it says of itself, and its end, are heard above.
+      this.#spawn(index).catch(() => {});
     });
     this.#again.add(cancel);
-  }
-
-  #handlers(
-    index: number,
-    inside: ThreadInside,
-    { ready, refused }: { readonly ready: () => void; readonly refused: (reason: string) => void },
-  ): Handlers<ToFirst> {
-    const guardOf = (app: string, fingerprint: string) => {
-      const served = inside.apps().get(app);
-      return served?.pushkin.fingerprint === fingerprint ? served.guard : undefined;
-    };
-    const counts = this.#lines.get(index);
-    return {
-      ready: () => (ready(), null),
-      refused: (reason) => (refused(reason), null),
-      lines: (lines) => {
-        if (counts !== undefined) countTaken(counts, lines.length);
-        for (const [level, message, fields] of lines) inside.log[level](message, fields);
-        return null;
-      },
-      board: ({ alarms, standings }) => {
-        for (const [app, what] of standings) inside.board.note(app, what);
-        for (const alarm of alarms) inside.board.raise(alarm);
-        return null;
-      },
-      judge: ({ app, device, fingerprint }) => guardOf(app, fingerprint)?.judge(device),
-      judgeMalformed: ({ app, device, fingerprint }) => guardOf(app, fingerprint)?.judgeMalformed(device),
-      judged: ({ app, fingerprint, notes }) => {
-        const guard = guardOf(app, fingerprint);
-        for (const [device, succeeded] of notes) {
-          if (succeeded) guard?.succeeded(device);
-          else guard?.sawCertainRejection(device);
-        }
-        return null;
-      },
-      answerFrom: ({ key, thread, withinMs }) =>
-        thread === 0
-          ? inside.engine.answerFor(key, withinMs)
-          : this.#members.get(thread)?.line.ask("answerFor", { key, withinMs }),
-      handBack: ({ id, token }) => this.#handBack(index, id, token),
-    };
   }
 
   /** Whether any thread but the one that asks had the entry in hand, and has ended it. */

@@ -1,5 +1,5 @@
 import type { ClosableLog } from "../log/create-log.ts";
-import { cleanFields, type LogLevel } from "../log/line.ts";
+import { cleanFields, type CleanFields, type LogLevel } from "../log/line.ts";
 import type { LogFields } from "../log.ts";
 import type { LogLine } from "./messages.ts";
 
@@ -45,18 +45,21 @@ export function createForwardedLog(
     sent = (sent + lines.length) | 0;
     send(lines);
   };
-  const write = (lineLevel: LogLevel, message: string, fields: LogFields): void => {
+  const write = (lineLevel: LogLevel, message: string, fields: () => CleanFields): void => {
     if (urgency[lineLevel] > least) return;
     if (((sent - Atomics.load(words, TAKEN)) | 0) + waiting.length >= MAX_WAITING) {
       Atomics.add(words, DROPPED, 1);
       return;
     }
     if (waiting.length === 0) queueMicrotask(flush);
-    waiting.push([lineLevel, message, fields]);
+    waiting.push([lineLevel, message, fields()]);
   };
-  const logWith = (own: LogFields): ReturnType<ClosableLog["child"]> => {
-    const at = (lineLevel: LogLevel) => (message: string, fields?: LogFields) =>
-      write(lineLevel, message, { ...own, ...cleanFields(fields) });
+  const logWith = (own: CleanFields): ReturnType<ClosableLog["child"]> => {
+    const at = (lineLevel: LogLevel) => (message: string, fields?: LogFields | (() => LogFields)) =>
+      write(lineLevel, message, () => ({
+        ...own,
+        ...cleanFields(typeof fields === "function" ? fields() : fields),
+      }));
     return {
       error: at("error"),
       warn: at("warn"),

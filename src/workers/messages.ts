@@ -64,6 +64,8 @@ export type ToThread = {
   discard: [given: null, answer: null];
   /** Answered when it has stopped. */
   stop: [options: { readonly drainMs: number }, answer: null];
+  /** Answered at once, always true: the thread turns. */
+  ping: [given: null, isAlive: true];
   metrics: [given: null, values: readonly MetricValues[]];
   history: [
     question: { readonly by: Parameters<Outcomes["find"]>[0]; readonly limit: number },

@@ -15,6 +15,7 @@ import type { OtherThreads } from "../metrics/summed.ts";
 import type { Registry } from "prom-client";
 import type { SqliteSeat } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
+import { createSteadyClock } from "../store/steady-clock.ts";
 import { sharedBuckets, sharedProbe, sharedTimes } from "./shared-limits.ts";
 import { SharedPushClaims, type AskForAnswer } from "./push-claims.ts";
 import { SharedTable, tableMemory } from "./shared-table.ts";
@@ -42,8 +43,9 @@ export interface FirstThread {
 /** What of a thread's gateway the other threads, or the one that runs it, have to do with. */
 export interface ThreadInside {
   readonly engine: Pick<Engine, "answerFor" | "takeBack" | "circuits">;
-  /** The configuration and apps of the moment. */
+  /** The configuration that is in effect: what needs a restart is as it was at the start. */
   readonly config: () => Config;
+  /** The apps of the moment. */
   readonly apps: () => ReadonlyMap<string, App>;
   readonly store: Store;
   readonly registry: Registry;
@@ -72,6 +74,8 @@ export interface Others extends OtherThreads, PreparesElsewhere {
   /** What one of them knows of a refused request, by its id. */
   refused(request: string): Promise<Refusal | undefined>;
   droppedLines(): number;
+  /** How many of them serve at the moment. */
+  readonly serving: number;
   /** Resolves when all have stopped, or were ended because they did not in time. */
   stop(options: { readonly drainMs: number }): Promise<void>;
 }
@@ -104,17 +108,19 @@ export function shareOver(
   },
 ): CoreShare {
   const { answerFrom, clock, handBack, index, owner, threads } = options;
-  const times = new SharedTable(memory.times, index);
+  const buckets = new SharedTable(memory.buckets, index);
+  // What is delivered until when is reckoned in it, and must not jump with the wall clock (PR09).
+  const steady = createSteadyClock(clock);
   return {
     threads,
     owner,
     isFirst: index === 0,
     // Not the first: with it the process would end.
     triesSuspects: index === threads - 1,
-    claims: new SharedPushClaims(new SharedTable(memory.claims, index), clock, answerFrom),
-    latest: sharedTimes(times),
-    makeBuckets: sharedBuckets(new SharedTable(memory.buckets, index)),
-    probeOf: (app, host) => sharedProbe(times, app, host),
+    claims: new SharedPushClaims(new SharedTable(memory.claims, index), () => steady.now(), answerFrom),
+    latest: sharedTimes(new SharedTable(memory.times, index)),
+    makeBuckets: sharedBuckets(buckets),
+    probeOf: (app, host) => sharedProbe(buckets, app, host),
     handBack,
   };
 }

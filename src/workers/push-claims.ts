@@ -1,4 +1,3 @@
-import type { Clock } from "../clock.ts";
 import type { AnswerElsewhere, PushClaims } from "../core/threads.ts";
 import type { Digest } from "../store/store.ts";
 import type { SharedTable } from "./shared-table.ts";
@@ -18,22 +17,22 @@ export type AskForAnswer = (
 /** The claims in memory that the threads share. */
 export class SharedPushClaims implements PushClaims {
   readonly #table: SharedTable;
-  readonly #clock: Clock;
+  readonly #nowMs: () => number;
   readonly #ask: AskForAnswer;
   /** How often this thread has taken each. */
   readonly #ours = new Map<Digest, number>();
 
-  /** @param clock its wall time is what deliveries are remembered by */
-  constructor(table: SharedTable, clock: Clock, ask: AskForAnswer) {
+  /** @param nowMs what deliveries are remembered by: milliseconds since 1970 */
+  constructor(table: SharedTable, nowMs: () => number, ask: AskForAnswer) {
     this.#table = table;
-    this.#clock = clock;
+    this.#nowMs = nowMs;
     this.#ask = ask;
   }
 
   take(key: Digest): "ours" | "delivered" | number {
     const count = this.#ours.get(key) ?? 0;
     if (count === 0) {
-      const now = this.#clock.now();
+      const now = this.#nowMs();
       const self = this.#table.self;
       // No room, or no answer in a while: sent without a claim, at worst twice.
       const claim = this.#table.put(key, (slot) => {
@@ -73,12 +72,12 @@ export class SharedPushClaims implements PushClaims {
   }
 
   isDelivered(key: Digest): boolean {
-    const now = this.#clock.now();
+    const now = this.#nowMs();
     return this.#table.find(key, ({ flags, time }) => (flags & DELIVERED) !== 0 && time > now) === true;
   }
 
   promised(key: Digest): void {
-    const untilMs = this.#clock.now() + PROMISED_FOR_MS;
+    const untilMs = this.#nowMs() + PROMISED_FOR_MS;
     this.#table.put(key, (slot) => {
       slot.flags |= PROMISED;
       if ((slot.flags & DELIVERED) === 0) slot.time = untilMs;

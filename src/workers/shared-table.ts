@@ -105,10 +105,12 @@ export class SharedTable implements Slot {
   /** A thread has ended: what it had is nobody's, and so are the locks that it held. */
   abandon(thread: number): void {
     const mark = thread + 1;
-    for (let set = 0; set < this.#sets; set += 1) Atomics.compareExchange(this.#locks, set, mark, 0);
-    for (let at = OWNER; at < this.#words.length; at += SLOT_WORDS) {
-      Atomics.compareExchange(this.#words, at, mark, 0);
-    }
+    const free = (words: Int32Array, at: number): void => {
+      // Only what is there is written to: memory that nobody has used yet is not taken from the machine for this.
+      if (Atomics.load(words, at) === mark) Atomics.compareExchange(words, at, mark, 0);
+    };
+    for (let set = 0; set < this.#sets; set += 1) free(this.#locks, set);
+    for (let at = OWNER; at < this.#words.length; at += SLOT_WORDS) free(this.#words, at);
   }
 
   #lend<R>(digest: Digest, make: boolean, use: (slot: Slot) => R): R | undefined {

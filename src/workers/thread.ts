@@ -55,6 +55,7 @@ const handlers: Handlers<ToThread> = {
     await log.close();
     return null;
   },
+  ping: () => true,
   metrics: async () => valuesOf((await running.promise).inside.registry),
   history: async ({ by, limit }) => (await running.promise).inside.history?.own(by, limit) ?? [],
   refused: async (request) => (await running.promise).inside.refusals.find(request),

@@ -16,6 +16,8 @@ export interface CrashOptions {
   readonly store: "sqlite" | "postgres";
   /** Pushes a second. Default 200. */
   readonly perSecond?: number;
+  /** Threads of the gateway. Default: as in every row. */
+  readonly workers?: number;
   /** Told of each cycle. */
   readonly onCycle?: (line: string) => void;
 }
@@ -51,13 +53,14 @@ export async function runCrashCycles(options: CrashOptions): Promise<string> {
 }
 
 function run(options: CrashOptions, postgres: TestPostgres | undefined): Promise<string> {
-  const { cycles, perSecond = 200 } = options;
+  const { cycles, perSecond = 200, workers } = options;
   return withRig({ latencyMs: LATENCY_MS }, async (rig) => {
     const databaseUrl = await postgres?.createDatabase();
     const gateway = await rig.gateway({
       config: {
         delivery: { answer_within: "150ms", drain_delay: "100ms" },
         log: { setup: { root: { level: "WARNING" } } },
+        ...(workers === undefined ? {} : { workers }),
       },
       env: compiledAnew,
       ...(databaseUrl === undefined ? {} : { storeUrl: databaseUrl }),

@@ -10,6 +10,7 @@ npm run faults -- --all             tier 2 too
 npm run faults -- --ci              the selection for every commit, three minutes at most
 npm run faults -- B H UA10          rows whose number is or begins so
 npm run faults -- --http2 lean      any of these with that HTTP/2 client towards the upstreams (node, lean)
+npm run faults -- --workers 2       any of these with so many threads
 npm run faults -- --crash 100       100 cycles of kill -9 under load on SQLite (--postgres: on PostgreSQL)
 `;
 
@@ -101,6 +102,7 @@ async function main(): Promise<boolean> {
       crash: { type: "string" },
       postgres: { type: "boolean", default: false },
       http2: { type: "string" },
+      workers: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -112,6 +114,12 @@ async function main(): Promise<boolean> {
     if (values.http2 !== "node" && values.http2 !== "lean") throw new Error("--http2 wants node or lean");
     process.env["SIGNALBOX_TEST_HTTP2"] = values.http2;
     console.log(`HTTP/2 client: ${values.http2}\n`);
+  }
+  if (values.workers !== undefined) {
+    const workers = Number(values.workers);
+    if (!Number.isInteger(workers) || workers < 1) throw new Error("--workers wants a number of threads");
+    process.env["SIGNALBOX_TEST_WORKERS"] = String(workers);
+    console.log(`threads: ${workers}\n`);
   }
   if (values.crash !== undefined) {
     const cycles = Number(values.crash);

@@ -319,6 +319,7 @@ describe("our own series", () => {
     const metrics = metricsWith({
       appStates: () => [],
       oldestReceivedAtMs: async () => undefined,
+      threads: () => ({ serving: 1, wanted: 1 }),
       logLinesDropped: () => 0,
       rememberedRejections: async () => new Map(),
       registeredDevices: async () => 0,

@@ -168,6 +168,7 @@ describe("config/grafana/signalbox.json", () => {
       "signalbox_outbox_pending_bytes",
       "signalbox_door_answers_total",
       "signalbox_unreadable_requests_total",
+      "signalbox_threads",
       "signalbox_log_lines_dropped_total",
     ]);
   });

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { compiledBefore } from "../../support/compile-cache.ts";
 import { upstreamOfTests } from "../../support/http2-client.ts";
+import { threadsOfTests } from "../../support/threads-of-tests.ts";
 import { freePort } from "../../support/free-port.ts";
 import { ANDROID, IOS } from "../../support/with-gateway.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -86,6 +87,7 @@ export async function createGatewayProcess(options: GatewayProcessOptions): Prom
     metrics: { prometheus: { enabled: true, port: metricsPort } },
     store: { url: options.storeUrl ?? `sqlite:${join(directory, `${name}.db`)}` },
     ...upstreamOfTests(),
+    ...threadsOfTests(),
     ...options.config,
     apps: { [IOS]: ios, [ANDROID]: android, ...options.apps?.({ ios, android }) },
   };
