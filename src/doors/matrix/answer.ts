@@ -1,7 +1,7 @@
 import { assertNever, type RetryReason, type Settled } from "../../core/outcome.ts";
 import { errorAnswer, jsonAnswer, type Answer } from "../../http/answer.ts";
 import { HttpError } from "../../http/errors.ts";
-import type { NotifyRequest } from "./parse.ts";
+import type { DeviceSlot, NotifyRequest } from "./parse.ts";
 
 /** With 503 a time is always named (P7); this one when nothing better is known. */
 const busyRetryAfterMs = 5000;
@@ -13,6 +13,9 @@ const ownReasons: ReadonlySet<RetryReason> = new Set<RetryReason>([
   "store",
   "outbox-full",
 ]);
+
+/** The usual answer. */
+const noneRejected = jsonAnswer(200, { rejected: [] });
 
 /**
  * One status for all devices (matrix-push 4.6): 200 with the dead pushkeys once nothing is left to try again, else
@@ -35,11 +38,13 @@ export function answerNotify(request: NotifyRequest, settled: readonly Settled[]
   if (retry)
     return errorAnswer(new HttpError("try-again", retryAfterMs === undefined ? {} : { retryAfterMs }));
 
+  const isDead = (device: DeviceSlot): boolean =>
+    device.push === undefined || isRejected(settled[device.push]);
+  if (!request.devices.some(isDead)) return noneRejected;
   const rejected = new Set<string>();
   const alive = new Set<string>();
   for (const device of request.devices) {
-    const isDead = device.push === undefined || isRejected(settled[device.push]);
-    (isDead ? rejected : alive).add(device.pushkey);
+    (isDead(device) ? rejected : alive).add(device.pushkey);
   }
   // The answer names pushkeys, not apps: one that is alive in any of its devices must not be forgotten.
   for (const pushkey of alive) rejected.delete(pushkey);

@@ -52,7 +52,8 @@ export function parseNotify(body: JsonValue, context: ParseContext): NotifyReque
   const notification = readNotification(fields, read);
   const pushes: MatrixPush[] = [];
   const slots: DeviceSlot[] = [];
-  const seen = new Map<string, number>();
+  // One device, as usual, can have no double.
+  const seen = devices.length === 1 ? undefined : new Map<string, number>();
   for (const device of devices as readonly JsonValue[]) {
     if (!isJsonObject(device)) continue;
     const { app_id: appId, pushkey } = device;
@@ -62,9 +63,9 @@ export function parseNotify(body: JsonValue, context: ParseContext): NotifyReque
       slots.push({ pushkey });
       continue;
     }
-    const known = devices.length === 1 ? undefined : seen.get(made.identity);
+    const known = seen?.get(made.identity);
     if (known === undefined) {
-      seen.set(made.identity, pushes.length);
+      seen?.set(made.identity, pushes.length);
       slots.push({ pushkey, push: pushes.length });
       pushes.push(made.push);
     } else {
