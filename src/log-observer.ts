@@ -39,6 +39,14 @@ export function createLogObserver(log: Log, clock: Clock): Observer {
       if (outcome.kind === "delivered") log.debug("promised push delivered", fields);
       else log.info(`promised push ${outcome.kind}`, fields);
     },
+    superseded({ app, pushkin, device, attempts }) {
+      log.debug("promised push superseded", () => ({
+        app,
+        pushkin,
+        device: device.slice(0, deviceDigits),
+        attempt: attempts,
+      }));
+    },
     alarm(event) {
       const key = JSON.stringify([event.app, event.alarm]);
       const nowMs = clock.monotonic();

@@ -9,7 +9,7 @@ import { Attempter } from "./attempter.ts";
 import { DedupeMemory } from "./dedupe.ts";
 import { Digests } from "./digest.ts";
 import { CoreDispatcher, type Dispatcher } from "./dispatcher.ts";
-import { LatestBySlot } from "./latest-by-slot.ts";
+import { LatestBySlot, type TellSuperseded } from "./latest-by-slot.ts";
 import { Leases } from "./leases.ts";
 import type { Observer } from "./observer.ts";
 import { OutboxIntake } from "./outbox-intake.ts";
@@ -92,7 +92,13 @@ export function createEngine(options: EngineOptions): Engine {
   const attempter = new Attempter({ clock, log, observer, healths, apps: served });
   const rejections = new RejectionMemory(store, clock, options.keepRejectionsMs);
   const dedupe = new DedupeMemory(store.dedupe, clock, options.dedupeForMs, undefined, share);
-  const latest = new LatestBySlot(store.durable ? store.outbox : undefined, share?.latest);
+  const tellSuperseded: TellSuperseded = (name, device, ended) => {
+    const pushkin = served.byName.get(name)?.pushkin.type ?? "";
+    for (const { attempts, id } of ended)
+      observer.superseded({ app: name, pushkin, device, push: id, attempts });
+  };
+  const outdated = store.durable ? store.outbox : undefined;
+  const latest = new LatestBySlot(outdated, share?.latest, tellSuperseded);
   let worker: OutboxWorker | undefined;
   let intake: OutboxIntake | undefined;
   let leases: Leases | undefined;
@@ -106,6 +112,7 @@ export function createEngine(options: EngineOptions): Engine {
       clock,
       leases,
       wake: () => worker?.wake(),
+      tellSuperseded,
       ...(share === undefined ? {} : { claims: share.claims }),
     });
     worker = new OutboxWorker({

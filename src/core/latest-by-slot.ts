@@ -1,4 +1,4 @@
-import type { Digest, Outbox } from "../store/store.ts";
+import type { Digest, Outbox, SupersededEntry } from "../store/store.ts";
 import { RecentMap } from "./recent-map.ts";
 
 /** Devices whose latest badge is remembered; the oldest are forgotten. */
@@ -9,6 +9,9 @@ export interface LatestTimes {
   get(name: string): number | undefined;
   set(name: string, timeMs: number): void;
 }
+
+/** Told of a device's waiting pushes that a newer one has ended. */
+export type TellSuperseded = (app: string, device: Digest, ended: readonly SupersededEntry[]) => void;
 
 /** In this thread alone. */
 class OwnTimes implements LatestTimes {
@@ -32,13 +35,19 @@ class OwnTimes implements LatestTimes {
 export class LatestBySlot {
   readonly #latest: LatestTimes;
   readonly #outbox: Pick<Outbox, "supersede"> | undefined;
+  readonly #tell: TellSuperseded;
 
   /**
    * @param outbox absent where nothing can be promised
    * @param times absent = this thread's own
    */
-  constructor(outbox?: Pick<Outbox, "supersede">, times: LatestTimes = new OwnTimes()) {
+  constructor(
+    outbox?: Pick<Outbox, "supersede">,
+    times: LatestTimes = new OwnTimes(),
+    tell: TellSuperseded = () => {},
+  ) {
     this.#outbox = outbox;
+    this.#tell = tell;
     this.#latest = times;
   }
 
@@ -53,7 +62,9 @@ export class LatestBySlot {
     const known = this.#latest.get(key);
     if (known !== undefined && known > receivedAtMs) return undefined;
     this.#latest.set(key, receivedAtMs);
-    return this.#outbox?.supersede({ app, device, slot, receivedAtMs });
+    return this.#outbox
+      ?.supersede({ app, device, slot, receivedAtMs })
+      ?.then((ended) => this.#tell(app, device, ended));
   }
 
   /** A newer one has been handed over already. */

@@ -65,6 +65,22 @@ export interface ConcludedEvent {
   readonly attempts: number;
 }
 
+/**
+ * A promised push that waited has ended unsent: a newer one of its device took its place, or was handed over (P8). Who
+ * tells it may be another process than the one that promised it.
+ */
+export interface SupersededEvent {
+  /** The app's key in the configuration. */
+  readonly app: string;
+  readonly pushkin: string;
+  /** Keyed digest of (app, pushkey): log its prefix only. */
+  readonly device: string;
+  /** The push's id. */
+  readonly push: string;
+  /** Tries in all. */
+  readonly attempts: number;
+}
+
 /** Something that an operator must look at. */
 export interface AlarmEvent {
   /** The app's key in the configuration; absent when it concerns the whole gateway. */
@@ -87,6 +103,7 @@ export interface Observer {
   postponed(event: PostponedEvent): void;
   /** A push that had been accepted has ended. */
   concluded(event: ConcludedEvent): void;
+  superseded(event: SupersededEvent): void;
   /** A push was turned away because its app has too many under way. */
   overloaded(app: string): void;
   /** A push came too soon after others of its app or device. */
@@ -103,6 +120,7 @@ export const silentObserver: Observer = {
   settled() {},
   postponed() {},
   concluded() {},
+  superseded() {},
   overloaded() {},
   throttled() {},
   alarm() {},
@@ -119,6 +137,7 @@ export function combineObservers(...observers: readonly Observer[]): Observer {
   const settled = listenersTo("settled");
   const postponed = listenersTo("postponed");
   const concluded = listenersTo("concluded");
+  const superseded = listenersTo("superseded");
   const overloaded = listenersTo("overloaded");
   const throttled = listenersTo("throttled");
   const alarm = listenersTo("alarm");
@@ -143,6 +162,9 @@ export function combineObservers(...observers: readonly Observer[]): Observer {
     },
     concluded(event) {
       for (const one of concluded) one.concluded(event);
+    },
+    superseded(event) {
+      for (const one of superseded) one.superseded(event);
     },
     overloaded(app) {
       for (const one of overloaded) one.overloaded(app);

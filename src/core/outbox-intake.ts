@@ -8,14 +8,19 @@ import {
   type OutboxEntry,
 } from "../store/store.ts";
 import type { Delivery } from "./attempter.ts";
+import type { TellSuperseded } from "./latest-by-slot.ts";
 import type { Leases } from "./leases.ts";
 import { writePayload } from "./outbox-payload.ts";
-import type { Outcome, Retryable, Settled } from "./outcome.ts";
+import type { Dropped, Outcome, Retryable, Settled } from "./outcome.ts";
 import type { PushClaims } from "./threads.ts";
 
-/** What came of committing a push: it is promised (with a token when it is leased to us), or why it is not. */
+/**
+ * What came of committing a push: it is promised (with a token when it is leased to us), a newer one of its slot is the
+ * promise, or why it is not.
+ */
 export type Commitment =
   | { readonly kind: "accepted"; readonly token?: number }
+  | (Dropped & { readonly reason: "superseded" })
   | (Retryable & { readonly reason: "store" | "outbox-full" });
 
 /** How often the end of an entry in hand is written again while the store does not take it. */
@@ -35,12 +40,13 @@ export class OutboxIntake {
   readonly #leases: Leases;
   readonly #wake: (app: string) => void;
   readonly #claims: PushClaims | undefined;
+  readonly #tellSuperseded: TellSuperseded;
   /** Keys of what this process has promised, whatever has become of it. */
   readonly #promised = new Set<Digest>();
 
   /**
-   * `wake` tells the worker that an app has something waiting; `claims` are those of several threads, absent where
-   * there is but one.
+   * `wake` tells the worker that an app has something waiting; `tellSuperseded` is told what a push has replaced;
+   * `claims` are those of several threads, absent where there is but one.
    */
   constructor(options: {
     readonly outbox: Outbox;
@@ -48,6 +54,7 @@ export class OutboxIntake {
     readonly clock: Clock;
     readonly leases: Leases;
     readonly wake: (app: string) => void;
+    readonly tellSuperseded?: TellSuperseded;
     readonly claims?: PushClaims;
   }) {
     this.#outbox = options.outbox;
@@ -56,6 +63,7 @@ export class OutboxIntake {
     this.#leases = options.leases;
     this.#wake = options.wake;
     this.#claims = options.claims;
+    this.#tellSuperseded = options.tellSuperseded ?? (() => {});
   }
 
   /**
@@ -99,7 +107,7 @@ export class OutboxIntake {
       readonly slot?: string;
     },
   ): Promise<Commitment> {
-    const { app, facts } = delivery;
+    const { app, device, facts } = delivery;
     const expiresInMs = facts.expiresAtMs - this.#clock.now();
     // Whoever commits what has just expired is told so by the worker.
     const entry = this.#entry(delivery, state, Math.max(1, expiresInMs));
@@ -110,8 +118,10 @@ export class OutboxIntake {
       if (result === undefined || result.kind === "refused") {
         return { kind: "retryable", reason: "outbox-full", retryAfterMs: RETRY_AFTER_MS };
       }
+      if (result.kind === "superseded") return { kind: "dropped", reason: "superseded" };
       this.#notePromised(state.key);
       if (result.kind === "already-held") return { kind: "accepted" };
+      if (result.superseded !== undefined) this.#tellSuperseded(app.name, device, result.superseded);
       if (!state.running) {
         this.#wake(app.name);
         return { kind: "accepted" };
@@ -127,12 +137,13 @@ export class OutboxIntake {
   /**
    * Ends an entry in hand, or gives it back for later. While the store does not answer it is tried again, the lease
    * being kept: else a store that was away for a while would make a crash of every push in hand, or send it twice.
+   * False when it was no longer ours; `superseded` when it was given back and has ended, because a newer one is there.
    */
   async conclude(
     id: string,
     claimedToken: number,
     result: { readonly state: FinalState } | { readonly attempts: number; readonly dueInMs: number },
-  ): Promise<boolean> {
+  ): Promise<boolean | "superseded"> {
     try {
       for (let attempt = 1; ; attempt += 1) {
         try {
@@ -153,12 +164,12 @@ export class OutboxIntake {
     id: string,
     token: number,
     result: { readonly state: FinalState } | { readonly attempts: number; readonly dueInMs: number },
-  ): Promise<boolean> {
-    const [done] =
+  ): Promise<boolean | "superseded"> {
+    const [done = false] =
       "state" in result
         ? await this.#outbox.settle([{ id, token, state: result.state }])
         : await this.#outbox.postpone([{ id, token, ...result }]);
-    return done === true;
+    return done;
   }
 
   #entry(

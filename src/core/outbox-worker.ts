@@ -318,17 +318,10 @@ export class OutboxWorker {
       }
       const later = this.#later(outcome, attempts, app.pushkin.hasManyUpstreams === true);
       const isOurs = await intake.conclude(id, token, later);
-      if (isOurs && facts !== undefined) {
-        const { attempts: tries } = later;
-        observer.postponed({
-          app: app.name,
-          pushkin: app.pushkin.type,
-          facts,
-          device,
-          outcome,
-          attempts: tries,
-        });
-      }
+      if (isOurs === false || facts === undefined) return;
+      const told = { app: app.name, pushkin: app.pushkin.type, facts, device, attempts: later.attempts };
+      if (isOurs === true) observer.postponed({ ...told, outcome });
+      else observer.concluded({ ...told, outcome: { kind: "dropped", reason: isOurs } });
       return;
     }
     if (outcome.kind === "delivered") {

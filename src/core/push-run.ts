@@ -162,7 +162,11 @@ export class PushRun implements Linked<PushRun> {
       return end;
     }
     const dueInMs = retryDelayMs(Math.max(1, this.attempts), end, random());
-    await intake.conclude(facts.id, commitment.token, { attempts: this.attempts, dueInMs });
+    const isOurs = await intake.conclude(facts.id, commitment.token, { attempts: this.attempts, dueInMs });
+    if (isOurs === "superseded") {
+      observer.concluded({ ...told, outcome: superseded });
+      return superseded;
+    }
     observer.postponed({ ...told, outcome: end });
     return { kind: "accepted", because: end };
   }

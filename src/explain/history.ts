@@ -75,6 +75,11 @@ export class History {
       },
       postponed: (event) => this.#note(promised(event, { kind: "accepted", because: event.outcome })),
       concluded: (event) => this.#note(promised(event, event.outcome), { wasPromised: true }),
+      superseded: ({ app, attempts, device, push, pushkin }) => {
+        const state = stateOf({ kind: "dropped", reason: "superseded" });
+        const expiresAtMs = options.clock.now();
+        this.#note({ push, app, pushkin, device, ...state, attempts, expiresAtMs }, { wasPromised: true });
+      },
     };
     this.#schedule();
   }
@@ -139,12 +144,14 @@ export class History {
     (wentWell ? this.#delivered : this.#others).add(noted);
     // What was promised, by this process or one before it, is in the store as waiting, so its end goes there too.
     if (wentWell && !wasPromised && before === undefined && !this.#options.outcomes.shared) return;
-    this.#keep(noted);
+    this.#keep(noted, wasPromised);
   }
 
-  #keep(noted: PastOutcome): void {
+  #keep(noted: PastOutcome, wasPromised: boolean): void {
+    // What is to be written already is written as it is now.
+    if (this.#pending.has(noted.push)) return void this.#pending.set(noted.push, noted);
     if (noted.reason === "duplicate" || this.#pending.size >= MAX_PENDING) return;
-    if (noted.attempts === 0 && noted.kind !== "accepted") {
+    if (noted.attempts === 0 && noted.kind !== "accepted" && !wasPromised) {
       const unasked = this.#unasked.get(noted.reason) ?? 0;
       if (unasked >= MAX_UNASKED) return;
       this.#unasked.set(noted.reason, unasked + 1);

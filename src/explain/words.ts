@@ -104,7 +104,10 @@ const dropped: Readonly<Record<DropReason, Words>> = {
     what: "{upstream} said that the device token had died, but the app registered it again after that: the token is alive, this one push was not sent.",
   },
   duplicate: { what: "The same push had been delivered already, so it was not sent a second time." },
-  superseded: { what: "A newer count for the phone went out, which says all that this one would have said." },
+  superseded: {
+    what: "While it waited a newer push for the phone took its place: of counts, and of pushes that come too fast for one device, only the newest goes out.",
+    todo: "Look for the newer push. `limits.per_device` says how fast is too fast.",
+  },
   quarantined: {
     what: "The gateway ended three times with this push in hand, and keeps away from it.",
     todo: "Its log has the errors; please report them to the makers of Signalbox.",

@@ -102,6 +102,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     postponed() {},
     concluded: ({ app, outcome }) =>
       ours.concluded.inc({ app, kind: outcome.kind, reason: reasonOf(outcome) }),
+    superseded: ({ app }) => ours.concluded.inc({ app, kind: "dropped", reason: "superseded" }),
     overloaded: (app) => sygnal.inflightLimitDrop.inc({ pushkin: app }),
     throttled: (app, limit) => ours.limited.inc({ app, limit }),
     alarm({ app = "", alarm }) {

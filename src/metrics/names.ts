@@ -262,7 +262,7 @@ export const metricNames = {
   concluded: {
     name: "signalbox_concluded_total",
     type: "counter",
-    help: "Promised pushes that ended after their sender had been answered, by outcome.",
+    help: "Promised pushes that ended after their sender had been answered, by outcome; superseded = a newer one of the device took its place.",
     labels: ["app", "kind", "reason"],
   },
   duplicatesSuppressed: {

@@ -10,12 +10,14 @@ import type {
   OutboxCounts,
   OutboxEntry,
   PutResult,
+  SupersededEntry,
 } from "./store.ts";
 
 /** One entry that waits. Times by the monotonic clock. */
 interface Row {
   readonly entry: OutboxEntry;
   readonly bytes: number;
+  /** Since ever: overtaken in somebody's hands. */
   expiresAt: number;
   attempts: number;
   queuedAt: number;
@@ -87,7 +89,7 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
     if (rows.has(entry.id) || (entry.key !== undefined && keys.has(entry.key))) {
       return { kind: "already-held" };
     }
-    if (hasNewer(entry)) return { kind: "already-held" };
+    if (hasNewer(entry)) return { kind: "superseded" };
     const replaced = inSlot(entry).filter(({ held }) => held === undefined);
     const bytes = Buffer.byteLength(entry.payload);
     const freed = replaced.reduce((sum, each) => sum + each.bytes, 0);
@@ -111,7 +113,11 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
     count.accepted += 1;
     count.pending += 1;
     count.pendingBytes += bytes;
-    return { kind: "stored", token };
+    return {
+      kind: "stored",
+      token,
+      ...(replaced.length === 0 ? {} : { superseded: replaced.map(supersededEntry) }),
+    };
   };
 
   const heldWith = ({ id, token }: { readonly id: string; readonly token: number }): Row | undefined => {
@@ -119,9 +125,12 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
     return row?.held !== undefined && row.token === token ? row : undefined;
   };
 
-  const giveBack = (row: Row): void => {
+  /** False when it ends with that: a newer one is there, or was handed over. */
+  const giveBack = (row: Row): boolean => {
     row.held = undefined;
-    if (hasNewer(row.entry)) end(row, "dropped");
+    const isOutdated = row.expiresAt === -Infinity || hasNewer(row.entry);
+    if (isOutdated) end(row, "dropped");
+    return !isOutdated;
   };
 
   const hasRunOut = ({ held }: Row, now: number): boolean => held !== undefined && held.until <= now;
@@ -200,22 +209,25 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
         row.crashes = 0;
         row.queuedAt = now;
         row.dueAt = now + each.dueInMs;
-        giveBack(row);
-        return true;
+        return giveBack(row) ? true : "superseded";
       });
     },
     supersede({ app, device, slot, receivedAtMs }) {
       const problem = refusal() ?? notADigest(device);
       if (problem !== undefined) return Promise.reject(problem);
-      const now = clock.monotonic();
+      const superseded: SupersededEntry[] = [];
       for (const row of rows.values()) {
         const { entry } = row;
         if (entry.slot !== slot || entry.device !== device || entry.app !== app) continue;
         if (entry.receivedAtMs >= receivedAtMs) continue;
-        if (row.held === undefined) end(row, "dropped");
-        else row.expiresAt = Math.min(row.expiresAt, now);
+        if (row.held !== undefined) {
+          row.expiresAt = -Infinity;
+          continue;
+        }
+        end(row, "dropped");
+        superseded.push(supersededEntry(row));
       }
-      return undefined;
+      return superseded.length === 0 ? undefined : Promise.resolve(superseded);
     },
     async expire(limit) {
       check();
@@ -269,4 +281,8 @@ export function memoryOutbox(clock: Clock, refusal: () => Error | undefined): Ou
       for (const { held } of rows.values()) if (held?.owner === owner) held.until = now;
     },
   };
+}
+
+function supersededEntry({ attempts, entry: { id } }: Row): SupersededEntry {
+  return { id, attempts };
 }

@@ -1,6 +1,7 @@
 import { devicesStep } from "./postgres-devices-step.ts";
 import { outcomesStep } from "./postgres-outcomes-step.ts";
 import { promisedStep, rememberedStep } from "./postgres-steps.ts";
+import { supersededStep } from "./postgres-superseded-step.ts";
 import { supersedeStep } from "./postgres-supersede-step.ts";
 import { StoreError } from "./store.ts";
 
@@ -159,6 +160,11 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX outcomes_by_request ON outcomes (request) WHERE request IS NOT NULL;
     `,
     postgres: outcomesStep,
+  },
+  {
+    name: "superseded pushes are told of",
+    sqlite: "",
+    postgres: supersededStep,
   },
 ];
 

@@ -13,6 +13,7 @@ import type {
   OutboxCounts,
   OutboxEntry,
   PutResult,
+  SupersededEntry,
 } from "./store.ts";
 
 /** Calls in one statement at most; content is in them. */
@@ -98,19 +99,20 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
         "SELECT n::int FROM signalbox_outbox_settle($1::text[], $2::bigint[], $3::text[]) AS n",
         [all.map(({ id }) => id), all.map(({ token }) => token), all.map(({ state }) => state)],
       );
-      return deal(batch, rows);
+      return deal(batch, new Map(rows.map(({ n }) => [n, true])));
     },
   });
 
-  const postpone = createLane<readonly Later[], readonly boolean[]>({
+  const postpone = createLane<readonly Later[], readonly (boolean | "superseded")[]>({
     gate,
     maxBatch: maxCalls,
     touches: (later) => [...new Set(later.map(({ id }) => id))],
     async run(batch) {
       const all = batch.flat();
-      const rows = await pool.run<{ n: number }>(
+      const rows = await pool.run<{ n: number; superseded: boolean }>(
         "cannot postpone pushes",
-        "SELECT n::int FROM signalbox_outbox_postpone($1::text[], $2::bigint[], $3::bigint[], $4::float8[]) AS n",
+        `SELECT told_place::int AS n, told_superseded AS superseded
+         FROM signalbox_outbox_postpone_telling($1::text[], $2::bigint[], $3::bigint[], $4::float8[])`,
         [
           all.map(({ id }) => id),
           all.map(({ token }) => token),
@@ -118,17 +120,18 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
           all.map(({ dueInMs }) => dueInMs),
         ],
       );
-      return deal(batch, rows);
+      return deal(batch, new Map(rows.map(({ n, superseded }) => [n, superseded ? "superseded" : true])));
     },
   });
 
-  const supersede = createLane<Parameters<Outbox["supersede"]>[0], undefined>({
+  const supersede = createLane<Parameters<Outbox["supersede"]>[0], readonly SupersededEntry[]>({
     gate,
     maxBatch: maxCalls,
     async run(batch) {
-      await pool.run(
+      const rows = await pool.run<SupersededEntry & { readonly n: number }>(
         "cannot drop what is outdated",
-        "SELECT signalbox_outbox_supersede($1::text[], $2::bytea[], $3::text[], $4::bigint[])",
+        `SELECT told_place::int AS n, told_id AS id, told_attempts::float8 AS attempts
+         FROM signalbox_outbox_supersede_telling($1::text[], $2::bytea[], $3::text[], $4::bigint[])`,
         [
           batch.map(({ app }) => app),
           batch.map(({ device }) => blob(device)),
@@ -136,7 +139,9 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
           batch.map(({ receivedAtMs }) => toBigint(receivedAtMs)),
         ],
       );
-      return batch.map(() => undefined);
+      return batch.map((_call, i) =>
+        rows.filter(({ n }) => n === i + 1).map(({ id, attempts }) => ({ id, attempts })),
+      );
     },
   });
 
@@ -206,14 +211,13 @@ export function postgresOutbox(gate: Gate, pool: PostgresPool): Outbox {
   };
 }
 
-/** Gives each call of a batch its part: true where its place (from 1, over all calls) is among the rows. */
-function deal(
+/** Gives each call of a batch its part: what is said of its places (from 1, over all calls), false where nothing is. */
+function deal<Said>(
   batch: readonly (readonly unknown[])[],
-  rows: readonly { readonly n: number }[],
-): readonly (readonly boolean[])[] {
-  const done = new Set(rows.map(({ n }) => n));
+  said: ReadonlyMap<number, Said>,
+): readonly (readonly (Said | false)[])[] {
   let place = 0;
-  return batch.map((call) => call.map(() => done.has((place += 1))));
+  return batch.map((call) => call.map(() => said.get((place += 1)) ?? false));
 }
 
 async function runPuts(
@@ -222,12 +226,12 @@ async function runPuts(
 ): Promise<readonly (readonly PutResult[])[]> {
   const all = batch.flatMap(({ entries, caps, lease }) => entries.map((entry) => ({ entry, caps, lease })));
   if (all.length === 0) return batch.map(() => []);
-  const rows = await pool.run<{ token: number }>(
+  const rows = await pool.run<{ token: number; superseded: readonly SupersededEntry[] | null }>(
     "cannot commit pushes",
-    `SELECT token::float8 AS token FROM signalbox_outbox_put(
+    `SELECT told_result::float8 AS token, told_superseded AS superseded FROM signalbox_outbox_put_telling(
        $1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bytea[], $7::bigint[], $8::bigint[],
        $9::float8[], $10::float8[], $11::text[], $12::float8[], $13::bigint[], $14::bigint[], $15::bigint[],
-       $16::bigint[]) AS token`,
+       $16::bigint[])`,
     [
       all.map(({ entry }) => entry.id),
       all.map(({ entry }) => entry.app),
@@ -247,8 +251,9 @@ async function runPuts(
       all.map(({ caps }) => toBigint(caps.maxAppBytes)),
     ],
   );
-  const results = rows.map(({ token }): PutResult => {
-    if (token > 0) return { kind: "stored", token };
+  const results = rows.map(({ superseded, token }): PutResult => {
+    if (token > 0) return { kind: "stored", token, ...(superseded === null ? {} : { superseded }) };
+    if (token === -2) return { kind: "superseded" };
     return token === 0 ? { kind: "already-held" } : { kind: "refused" };
   });
   let next = 0;
@@ -343,7 +348,7 @@ async function runClaim(
 async function giveBack(pool: PostgresPool, claimed: readonly ClaimedEntry[]): Promise<void> {
   await pool.run(
     "cannot give back pushes",
-    "SELECT signalbox_outbox_postpone($1::text[], $2::bigint[], $3::bigint[], $4::float8[])",
+    "SELECT signalbox_outbox_postpone_telling($1::text[], $2::bigint[], $3::bigint[], $4::float8[])",
     [
       claimed.map(({ id }) => id),
       claimed.map(({ token }) => token),

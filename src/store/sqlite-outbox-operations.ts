@@ -4,15 +4,26 @@ import { blob, read, write } from "./sqlite-operation.ts";
 import { claimEntries } from "./sqlite-outbox-claim.ts";
 import type { ClaimArgs } from "./sqlite-outbox-claim.ts";
 import { CountChanges } from "./sqlite-outbox-counts.ts";
-import { newerInSlot, putEntries } from "./sqlite-outbox-put.ts";
+import { newerInSlot, putEntries, supersededEntry } from "./sqlite-outbox-put.ts";
 import type { PutArgs } from "./sqlite-outbox-put.ts";
 import { holderOf } from "./sqlite-outbox-token.ts";
-import type { ClaimedEntry, Digest, FinalState, Lease, OutboxCounts, PutResult } from "./store.ts";
+import type {
+  ClaimedEntry,
+  Digest,
+  FinalState,
+  Lease,
+  OutboxCounts,
+  PutResult,
+  SupersededEntry,
+} from "./store.ts";
 
 interface Held {
   readonly id: string;
   readonly token: number;
 }
+
+/** When an entry expires that was overtaken in somebody's hands. */
+const SINCE_EVER_MS = 0;
 
 const isHeld = "entry = ? AND claims = ? AND id = ? AND owner IS NOT NULL";
 
@@ -69,22 +80,22 @@ export const outboxOperations = {
         later: readonly (Held & { readonly attempts: number; readonly dueInMs: number })[];
         nowMs: number;
       },
-    ): readonly boolean[] => {
+    ): readonly (boolean | "superseded")[] => {
       const changes = new CountChanges(db);
       const done = args.later.map(({ attempts, dueInMs, ...held }) => {
         const row = db.get(
           `UPDATE outbox SET owner = NULL, lease_until_ms = NULL, attempts = ?, queued_ms = ?, due_ms = ?, ready = ?,
              crashes = 0
            WHERE ${isHeld}
-           RETURNING entry, app_number, device, slot, received_ms, bytes`,
+           RETURNING entry, app_number, device, slot, received_ms, expires_ms, bytes`,
           attempts,
           args.nowMs,
           Math.ceil(args.nowMs + dueInMs),
           dueInMs <= 0 ? 1 : 0,
           ...holder(held),
         );
-        if (row !== undefined) dropSuperseded(db, row, changes);
-        return row !== undefined;
+        if (row === undefined) return false;
+        return dropSuperseded(db, row, changes) ? "superseded" : true;
       });
       changes.write();
       return done;
@@ -92,25 +103,27 @@ export const outboxOperations = {
   ),
 
   outboxSupersede: write(
-    (db, args: { app: string; device: Digest; slot: string; receivedAtMs: number; nowMs: number }): void => {
+    (
+      db,
+      args: { app: string; device: Digest; slot: string; receivedAtMs: number },
+    ): readonly SupersededEntry[] => {
       const appNumber = db.get("SELECT app_number FROM outbox_apps WHERE app = ?", args.app)?.["app_number"];
-      if (typeof appNumber !== "number") return;
+      if (typeof appNumber !== "number") return [];
       const older = "device = ? AND slot = ? AND app_number = ? AND received_ms < ?";
       const place = [blob(args.device), args.slot, appNumber, Math.round(args.receivedAtMs)] as const;
       const changes = new CountChanges(db);
-      for (const row of db.all(
-        `DELETE FROM outbox WHERE ${older} AND owner IS NULL RETURNING bytes`,
+      const gone = db.all(
+        `DELETE FROM outbox WHERE ${older} AND owner IS NULL RETURNING id, attempts, bytes`,
         ...place,
-      )) {
-        changes.end(appNumber, "dropped", Number(row["bytes"]));
-      }
+      );
+      for (const row of gone) changes.end(appNumber, "dropped", Number(row["bytes"]));
       db.run(
-        `UPDATE outbox SET expires_ms = ? WHERE ${older} AND owner IS NOT NULL AND expires_ms > ?`,
-        args.nowMs,
+        `UPDATE outbox SET expires_ms = ? WHERE ${older} AND owner IS NOT NULL`,
+        SINCE_EVER_MS,
         ...place,
-        args.nowMs,
       );
       changes.write();
+      return gone.map(supersededEntry);
     },
   ),
 
@@ -187,7 +200,7 @@ export const outboxOperations = {
   outboxReleaseAbandoned: write((db, args: { owner: string }): number => {
     const rows = db.all(
       `UPDATE outbox SET owner = NULL, lease_until_ms = NULL, crashes = crashes + 1
-       WHERE owner IS NOT NULL AND owner <> ? RETURNING entry, app_number, device, slot, received_ms, bytes`,
+       WHERE owner IS NOT NULL AND owner <> ? RETURNING entry, app_number, device, slot, received_ms, expires_ms, bytes`,
       args.owner,
     );
     const changes = new CountChanges(db);
@@ -201,15 +214,20 @@ export const outboxOperations = {
   }),
 };
 
-/** Ends an entry that was given back when its slot has a newer one by now: it must not be sent after that (P8). */
-function dropSuperseded(db: Statements, row: Record<string, SQLOutputValue>, changes: CountChanges): void {
+/**
+ * Ends an entry that was given back when its slot has a newer one by now, or a newer one was handed over: it must not
+ * be sent after that (P8). True when it has.
+ */
+function dropSuperseded(db: Statements, row: Record<string, SQLOutputValue>, changes: CountChanges): boolean {
   const { device, slot } = row;
-  if (typeof slot !== "string" || !(device instanceof Uint8Array)) return;
+  if (typeof slot !== "string" || !(device instanceof Uint8Array)) return false;
   const appNumber = Number(row["app_number"]);
   const place = { device: Buffer.from(device), slot, appNumber };
-  if (!newerInSlot(db, place, Number(row["received_ms"]))) return;
+  const isOvertaken = Number(row["expires_ms"]) === SINCE_EVER_MS;
+  if (!isOvertaken && !newerInSlot(db, place, Number(row["received_ms"]))) return false;
   db.run("DELETE FROM outbox WHERE entry = ?", Number(row["entry"]));
   changes.end(appNumber, "dropped", Number(row["bytes"]));
+  return true;
 }
 
 function appName(db: Statements, appNumber: number): string {

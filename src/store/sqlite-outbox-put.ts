@@ -1,9 +1,10 @@
+import type { SQLOutputValue } from "node:sqlite";
 import type { Statements } from "./sqlite-connection.ts";
 import { blob } from "./sqlite-operation.ts";
 import { CountChanges, Occupancy } from "./sqlite-outbox-counts.ts";
 import type { AppRow } from "./sqlite-outbox-counts.ts";
 import { tokenOf } from "./sqlite-outbox-token.ts";
-import type { Digest, Lease, OutboxCaps, OutboxEntry, PutResult } from "./store.ts";
+import type { Digest, Lease, OutboxCaps, OutboxEntry, PutResult, SupersededEntry } from "./store.ts";
 
 /** What the writer thread needs to commit entries. Times by the store's clocks, milliseconds since 1970. */
 export interface PutArgs {
@@ -38,12 +39,12 @@ function putEntry(
 ): PutResult {
   const app = occupancy.of(entry.app);
   const device = blob(entry.device);
-  let replaced: readonly { readonly entry: number; readonly bytes: number }[] = [];
+  let replaced: readonly Replaced[] = [];
   if (entry.slot !== undefined) {
     if (keyWaits(db, entry.key)) return { kind: "already-held" };
     const place = { device, slot: entry.slot, appNumber: app.appNumber };
     // What comes late must not overwrite what is newer (P8): the newer one is the promise.
-    if (newerInSlot(db, place, entry.receivedAtMs)) return { kind: "already-held" };
+    if (newerInSlot(db, place, entry.receivedAtMs)) return { kind: "superseded" };
     replaced = waitingInSlot(db, place);
   }
   const bytes = Buffer.byteLength(entry.payload);
@@ -67,7 +68,13 @@ function putEntry(
   if (stored === undefined) return { kind: "already-held" };
   changes.accept(app.appNumber, bytes);
   occupancy.add(app, 1 - replaced.length, bytes - freed);
-  return { kind: "stored", token: lease === undefined ? 0 : tokenOf(stored, 1) };
+  return {
+    kind: "stored",
+    token: lease === undefined ? 0 : tokenOf(stored, 1),
+    ...(replaced.length === 0
+      ? {}
+      : { superseded: replaced.map(({ id, attempts }): SupersededEntry => ({ id, attempts })) }),
+  };
 }
 
 /** The entry's number; undefined when its key waits already. */
@@ -127,16 +134,24 @@ export function newerInSlot(db: Statements, place: Place, receivedAtMs: number):
   );
 }
 
-function waitingInSlot(
-  db: Statements,
-  place: Place,
-): readonly { readonly entry: number; readonly bytes: number }[] {
+interface Replaced extends SupersededEntry {
+  readonly entry: number;
+  readonly bytes: number;
+}
+
+function waitingInSlot(db: Statements, place: Place): readonly Replaced[] {
   return db
     .all(
-      "SELECT entry, bytes FROM outbox WHERE device = ? AND slot = ? AND app_number = ? AND owner IS NULL",
+      `SELECT entry, id, attempts, bytes FROM outbox
+       WHERE device = ? AND slot = ? AND app_number = ? AND owner IS NULL`,
       place.device,
       place.slot,
       place.appNumber,
     )
-    .map((row) => ({ entry: Number(row["entry"]), bytes: Number(row["bytes"]) }));
+    .map((row) => ({ ...supersededEntry(row), entry: Number(row["entry"]), bytes: Number(row["bytes"]) }));
+}
+
+/** A row's `id` and `attempts`. */
+export function supersededEntry(row: Record<string, SQLOutputValue>): SupersededEntry {
+  return { id: String(row["id"]), attempts: Number(row["attempts"]) };
 }

@@ -74,7 +74,7 @@ export function sqliteOutbox(
       const problem = notADigest(by.device);
       if (problem !== undefined) return Promise.reject(problem);
       if (!client.closed && !filter.mayHave(by.device)) return undefined;
-      return client.ask("outboxSupersede", { ...by, nowMs: times().nowMs });
+      return client.ask("outboxSupersede", by);
     },
     expire: (limit) => client.ask("outboxExpire", { limit: Math.max(0, limit), ...times() }),
     nextDueInMs: (apps) => client.ask("outboxNextDue", { apps, ...times() }),

@@ -89,12 +89,25 @@ export interface Lease {
   readonly leaseMs: number;
 }
 
+/** An entry that waited until a newer one of its device and slot took its place, or went out: it ended as dropped. */
+export interface SupersededEntry {
+  readonly id: string;
+  readonly attempts: number;
+}
+
 /** What an entry became when it was put. */
 export type PutResult =
   /** Committed; with a lease, `token` settles it. */
-  | { readonly kind: "stored"; readonly token: number }
+  | {
+      readonly kind: "stored";
+      readonly token: number;
+      /** What it has replaced; absent when that is nothing. */
+      readonly superseded?: readonly SupersededEntry[];
+    }
   /** An entry with this key waits already: that one is the promise, nothing was written. */
   | { readonly kind: "already-held" }
+  /** A newer one of its device and slot waits, which is the promise; nothing was written. */
+  | { readonly kind: "superseded" }
   /** The caps do not allow it; nothing was written for this entry. */
   | { readonly kind: "refused" };
 
@@ -164,7 +177,10 @@ export interface Outbox {
   settle(
     ended: readonly { readonly id: string; readonly token: number; readonly state: FinalState }[],
   ): Promise<readonly boolean[]>;
-  /** Gives entries back for later, their crashes forgotten: an attempt ended well. False where the token is void. */
+  /**
+   * Gives entries back for later, their crashes forgotten: an attempt ended well. False where the token is void;
+   * `superseded` where a newer one of its device and slot waits or was handed over: it has ended as dropped.
+   */
   postpone(
     later: readonly {
       readonly id: string;
@@ -172,18 +188,18 @@ export interface Outbox {
       readonly attempts: number;
       readonly dueInMs: number;
     }[],
-  ): Promise<readonly boolean[]>;
+  ): Promise<readonly (boolean | "superseded")[]>;
   /**
    * A push of this device and slot that came at `receivedAtMs` has been handed over: older ones must not go after it
-   * (P8). Those that wait are ended as dropped; one in somebody's hands expires, so that it is not sent anew should it
-   * come back. Durable when it resolves; answers without waiting where it surely knows of none.
+   * (P8). Those that wait are ended as dropped, and told; one in somebody's hands expires, so that it is not sent anew
+   * should it come back. Durable when it resolves; answers without waiting where it surely knows of none.
    */
   supersede(by: {
     readonly app: string;
     readonly device: Digest;
     readonly slot: string;
     readonly receivedAtMs: number;
-  }): undefined | Promise<void>;
+  }): undefined | Promise<readonly SupersededEntry[]>;
   /** Ends at most `limit` entries that have expired and that nobody holds. Resolves with how many, by app. */
   expire(limit: number): Promise<ReadonlyMap<string, number>>;
   /** When the next unclaimed entry falls due, in milliseconds from now (0 = is due); undefined when none waits. */

@@ -124,6 +124,7 @@ class Spans {
         if (settled.kind !== "accepted") this.#pushes.delete(push.id);
       },
       concluded: ({ facts }) => void this.#pushes.delete(facts.id),
+      superseded: ({ push }) => void this.#pushes.delete(push),
     };
     this.httpObserver = {
       ...silentHttpObserver,

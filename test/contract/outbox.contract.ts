@@ -348,7 +348,7 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
         async (inHand) => {
           await put(badge("new", 5));
           if (inHand) await claim();
-          expect(await kinds([badge("old", 4)])).toEqual(["already-held"]);
+          expect(await kinds([badge("old", 4)])).toEqual(["superseded"]);
           expect(await countsOf()).toEqual({ accepted: 1, pending: 1 });
         },
       );
@@ -357,21 +357,40 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
         await put(badge("old", 1));
         const { id, token } = await claimOne();
         await put(badge("new", 2));
-        expect(await outbox.postpone([{ id, token, attempts: 1, dueInMs: 0 }])).toEqual([true]);
+        expect(await outbox.postpone([{ id, token, attempts: 1, dueInMs: 0 }])).toEqual(["superseded"]);
         expect(await countsOf()).toEqual({ accepted: 2, dropped: 1, pending: 1 });
         expect(named(await claim())).toEqual(["new"]);
       });
 
-      const handedOver = (seconds: number, change: { slot?: string; app?: string } = {}): Promise<void> =>
-        Promise.resolve(
-          outbox.supersede({
-            app: "app",
-            device: digestOf("device"),
-            slot: "badge",
-            receivedAtMs: start + seconds * 1000,
-            ...change,
-          }),
-        );
+      const handedOver = async (seconds: number, change: { slot?: string; app?: string } = {}) =>
+        (await outbox.supersede({
+          app: "app",
+          device: digestOf("device"),
+          slot: "badge",
+          receivedAtMs: start + seconds * 1000,
+          ...change,
+        })) ?? [];
+
+      it("tell what they have ended: what a newer entry replaces, also one of the same call", async () => {
+        const [one, two, three] = [badge("1", 1, { attempts: 4 }), badge("2", 2), badge("3", 3)];
+        const stored = { kind: "stored", token: expect.any(Number) };
+        expect(await put(one, badge("other", 1, { device: digestOf("other") }))).toEqual([stored, stored]);
+        expect(await put(two, three)).toEqual([
+          { ...stored, superseded: [{ id: one.id, attempts: 4 }] },
+          { ...stored, superseded: [{ id: two.id, attempts: 0 }] },
+        ]);
+        await claimOne();
+        expect(await put(badge("4", 4))).toEqual([stored]);
+      });
+
+      it("tell what a newer one that was handed over has ended, and not what is in somebody's hands", async () => {
+        const [inHand, waiting] = [badge("1", 1), badge("2", 2, { attempts: 3 })];
+        await put(inHand);
+        await claimOne();
+        await put(waiting, badge("other", 1, { device: digestOf("other") }));
+        expect(await handedOver(3)).toEqual([{ id: waiting.id, attempts: 3 }]);
+        expect(await handedOver(3)).toEqual([]);
+      });
 
       it("drop what waits when a newer one has been handed over, due or not, of this place alone", async () => {
         await put(badge("old", 1, { dueInMs: minute, key: digestOf("key") }));
@@ -381,7 +400,7 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
           badge("slot", 1, { slot: "other" }),
           entryOf("none", { device: digestOf("device"), receivedAtMs: start }),
         );
-        await handedOver(2);
+        expect(await handedOver(2)).toEqual([{ id: expect.any(String), attempts: 0 }]);
         expect(await outbox.holds(digestOf("key"))).toBe(false);
         expect(await countsOf()).toEqual({ accepted: 4, dropped: 1, pending: 3 });
         expect(await countsOf("other")).toEqual({ accepted: 1, pending: 1 });
@@ -409,12 +428,12 @@ export function outboxContract(open: () => Promise<Store>, { advance, oneProcess
         await handedOver(2);
         expect(await countsOf()).toEqual({ accepted: 1, pending: 1 });
         expect(await outbox.renew([{ id, token }], mine)).toEqual([]);
-        expect(await outbox.postpone([{ id, token, attempts: 2, dueInMs: 0 }])).toEqual([true]);
+        expect(await outbox.postpone([{ id, token, attempts: 2, dueInMs: 0 }])).toEqual(["superseded"]);
         await advance(5);
         expect(await claim()).toEqual([]);
         expect(await outbox.nextDueInMs(["app"])).toBeUndefined();
-        expect(await outbox.expire(10)).toEqual(new Map([["app", 1]]));
-        expect(await countsOf()).toEqual({ accepted: 1, expired: 1 });
+        expect(await outbox.expire(10)).toEqual(new Map());
+        expect(await countsOf()).toEqual({ accepted: 1, dropped: 1 });
       });
 
       it("hand nothing out again that a newer one overtook in the hands of a process that is gone", async () => {

@@ -111,4 +111,37 @@ describe("LatestBySlot", () => {
     await world.pass(250);
     expect(await world.counts()).toMatchObject({ accepted: 1, dropped: 1, pending: 0 });
   });
+
+  it("tells of a waiting badge that a newer one replaces, and of one that a newer one which went out leaves behind", async () => {
+    let upstream: Outcome = unavailable;
+    const world = workerWorld(() => upstream);
+    const device = world.deviceOf(newerBadge());
+    const waiting = world.entry({ device, slot, receivedAtMs: NOON - 5, dueInMs: HOUR_MS / 2, attempts: 2 });
+    await world.put(waiting);
+    const promising = world.dispatch(newerBadge());
+    await world.pass(6_000);
+    expect(await promising).toMatchObject({ kind: "accepted" });
+    const told = { app: "app", pushkin: "apns", device };
+    expect(world.superseded).toEqual([{ ...told, push: waiting.id, attempts: 2 }]);
+    upstream = delivered;
+    const newest = push({ appId: "app", urgency: "badge", receivedAtMs: NOON + 5 });
+    expect(await world.dispatch(newest)).toMatchObject({ kind: "delivered" });
+    expect(world.superseded).toMatchObject([{ push: waiting.id }, told]);
+    expect(await world.counts()).toMatchObject({ accepted: 2, dropped: 2, pending: 0 });
+  });
+
+  it("tells of a badge that another replica overtook in this one's hands, when its attempt fails", async () => {
+    const world = withAnswers();
+    const device = world.deviceOf(newerBadge());
+    await world.put(world.entry({ device, slot, receivedAtMs: NOON - 5 }));
+    await world.engine.start();
+    await world.pass(250);
+    // As another replica does it, of which this process hears nothing.
+    await world.store.outbox.supersede({ app: "app", device, slot, receivedAtMs: NOON });
+    world.answer(0, unavailable);
+    await world.pass(250);
+    expect(world.concluded).toMatchObject([{ outcome: superseded, device }]);
+    expect(await world.counts()).toMatchObject({ dropped: 1, pending: 0 });
+    await world.engine.stop(AbortSignal.timeout(1_000));
+  });
 });

@@ -152,4 +152,21 @@ describe("History", () => {
     expect(await history.find({ id: made.id }, 1)).toHaveLength(1);
     await history.stop();
   });
+
+  it("notes of a promised push that a newer one took its place, with the event and request that it had", async () => {
+    const { clock, history, rows, settle } = setUp();
+    const ids = Array.from({ length: 150 }, () =>
+      settle({ kind: "accepted", because: { kind: "retryable", reason: "overloaded" } }, 0),
+    );
+    await clock.advance(5_000);
+    for (const id of ids)
+      history.observer.superseded({ app: "app", pushkin: "apns", device: DEVICE, push: id, attempts: 0 });
+    const [first = ""] = ids;
+    expect(await history.find({ id: first }, 5)).toMatchObject([
+      { kind: "dropped", reason: "superseded", request: "request", event: "event $e" },
+    ]);
+    await clock.advance(5_000);
+    expect(rows().filter(({ reason }) => reason === "superseded")).toHaveLength(150);
+    await history.stop();
+  });
 });

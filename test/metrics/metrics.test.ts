@@ -354,12 +354,16 @@ describe("our own series", () => {
       outcome: { kind: "dropped", reason: "expired" },
       attempts: 3,
     });
+    metrics.observer.superseded({ app: ios, pushkin: "apns", device: "", push: push.id, attempts: 0 });
     const samples = await scrape(metrics);
     for (const state of ["accepted", "handed", "rejected", "expired", "dropped", "pending"] as const) {
       expect(samples.get(`signalbox_outbox_pushes{app="${ios}",state="${state}"}`)).toBe(states[state]);
     }
     expect(samples.get(`signalbox_outbox_pending_bytes{app="${ios}"}`)).toBe(700);
-    expect(samples.get(`signalbox_concluded_total{app="${ios}",kind="dropped",reason="expired"}`)).toBe(1);
+    for (const reason of ["expired", "superseded"])
+      expect(samples.get(`signalbox_concluded_total{app="${ios}",kind="dropped",reason="${reason}"}`)).toBe(
+        1,
+      );
   });
 
   it("show each app's connections, circuits and guard, and drop an app that is gone", async () => {

@@ -9,7 +9,7 @@ import type { PostgresOptions } from "../../src/store/postgres.ts";
 import { preparePostgres } from "../../src/store/postgres-schema.ts";
 import { parsePostgresUrl } from "../../src/store/postgres-url.ts";
 import type { PostgresServer } from "../../src/store/postgres-url.ts";
-import type { ClaimedEntry, Outbox, OutboxEntry, Store } from "../../src/store/store.ts";
+import type { ClaimedEntry, Outbox, OutboxEntry, Store, SupersededEntry } from "../../src/store/store.ts";
 import { digestOf, storeContract } from "../contract/store.contract.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
@@ -649,20 +649,23 @@ describe("the outbox beside the one in memory", () => {
     };
   }
 
-  it.each([1, 2, 3])("does the same in 200 random steps (%i)", async (seed) => {
+  const inOrder = (ended: readonly SupersededEntry[] | undefined): readonly SupersededEntry[] =>
+    (ended ?? []).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+
+  it.each([1, 2, 3])("does the same in 300 random steps (%i)", async (seed) => {
     const next = random(seed);
     const below = (end: number): number => Math.floor(next() * end);
     const pair = [(await open()).outbox, memoryOutbox(systemClock, () => undefined)] as const;
     const small = { maxRows: 25, maxBytes: 2500, maxAppRows: 15, maxAppBytes: 1500 };
     /** The tokens of both, by the entry's id; given up ones stay, as what a paused process would still hold. */
     const held: { readonly id: string; readonly tokens: readonly [number, number] }[] = [];
-    const seen = { put: new Set<string>(), claimed: 0, settled: 0, postponed: 0, expired: 0 };
+    const seen = { put: new Set<string>(), claimed: 0, settled: 0, postponed: 0, expired: 0, superseded: 0 };
     const both = async <Result>(
       act: (outbox: Outbox, i: 0 | 1) => Result,
     ): Promise<[Awaited<Result>, Awaited<Result>]> => [await act(pair[0], 0), await act(pair[1], 1)];
     const some = (): typeof held => held.filter(() => next() < 0.3).slice(0, 5);
 
-    for (let step = 0; step < 200; step += 1) {
+    for (let step = 0; step < 300; step += 1) {
       const kind = below(7);
       if (kind <= 1) {
         const brief = next() < 0.15;
@@ -680,7 +683,9 @@ describe("the outbox beside the one in memory", () => {
         ).map((each, i) => ({ ...each, receivedAtMs: each.receivedAtMs * 10 + i }));
         const owned = next() < 0.3 ? lease("me", 600_000) : undefined;
         const [real, model] = await both((outbox) => outbox.put(entries, small, owned));
-        expect(real.map((each) => each.kind)).toEqual(model.map((each) => each.kind));
+        const told = (results: typeof real): unknown =>
+          results.map((each) => [each.kind, inOrder("superseded" in each ? each.superseded : undefined)]);
+        expect(told(real)).toEqual(told(model));
         real.forEach((each, i) => {
           const other = model[i];
           seen.put.add(each.kind);
@@ -723,6 +728,15 @@ describe("the outbox beside the one in memory", () => {
         expect(real).toEqual(model);
         seen.postponed += real.filter(Boolean).length;
       } else {
+        const handedOver = {
+          app: `app ${below(2)}`,
+          device: digestOf(`device ${below(3)}`),
+          slot: `slot ${below(2)}`,
+          receivedAtMs: (now + step * 10) * 10,
+        };
+        const [ended, endedModel] = await both((outbox) => outbox.supersede(handedOver));
+        expect(inOrder(ended)).toEqual(inOrder(endedModel));
+        seen.superseded += ended?.length ?? 0;
         const [expired, expiredModel] = await both((outbox) => outbox.expire(100));
         expect(expired).toEqual(expiredModel);
         seen.expired += expired.size;
@@ -745,7 +759,8 @@ describe("the outbox beside the one in memory", () => {
       const [counts, countsModel] = await both((outbox) => outbox.counts());
       expect(counts).toEqual(countsModel);
     }
-    expect([...seen.put].sort()).toEqual(["already-held", "refused", "stored"]);
+    for (const kind of ["already-held", "refused", "stored"]) expect(seen.put).toContain(kind);
+    expect(seen.superseded).toBeGreaterThan(0);
     for (const times of [seen.claimed, seen.settled, seen.postponed, seen.expired])
       expect(times).toBeGreaterThan(2);
   });

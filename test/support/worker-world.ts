@@ -2,7 +2,7 @@ import type { App } from "../../src/core/app.ts";
 import { createEngine } from "../../src/core/engine.ts";
 import { Guard } from "../../src/core/guard.ts";
 import { InFlight } from "../../src/core/in-flight.ts";
-import { silentObserver, type ConcludedEvent } from "../../src/core/observer.ts";
+import { silentObserver, type ConcludedEvent, type SupersededEvent } from "../../src/core/observer.ts";
 import { writePayload } from "../../src/core/outbox-payload.ts";
 import type { Outcome, Settled } from "../../src/core/outcome.ts";
 import type { Push } from "../../src/core/push.ts";
@@ -38,6 +38,7 @@ export function workerWorld(
   };
   const attempted: Attempted[] = [];
   const concluded: ConcludedEvent[] = [];
+  const superseded: SupersededEvent[] = [];
   const pushkin: Pushkin = {
     name: "app",
     type: "apns",
@@ -68,7 +69,11 @@ export function workerWorld(
     apps: new Map([["app", app]]),
     store,
     known: [],
-    observer: { ...silentObserver, concluded: (event) => concluded.push(event) },
+    observer: {
+      ...silentObserver,
+      concluded: (event) => concluded.push(event),
+      superseded: (event) => superseded.push(event),
+    },
     clock,
     log: silentLog,
     random: () => 0.5,
@@ -102,6 +107,7 @@ export function workerWorld(
     engine,
     attempted,
     concluded,
+    superseded,
     entry,
     caps,
     deviceOf: ({ pushkey }: Push) => engine.digests.device("app", pushkey),
