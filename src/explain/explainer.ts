@@ -37,7 +37,7 @@ export interface ExplainedPush {
   /** As the log names the device. */
   readonly device: string;
   readonly what: string;
-  readonly todo?: string;
+  readonly todo: string;
 }
 
 /** A request that was refused, so that there is no push of it. */
@@ -50,7 +50,7 @@ export interface ExplainedRefusal {
   readonly method: string;
   readonly path?: string;
   readonly what: string;
-  readonly todo?: string;
+  readonly todo: string;
 }
 
 /** An answer to "why did this phone stay silent?". */
@@ -94,7 +94,8 @@ export async function explain(subject: string, sources: ExplainerSources): Promi
   const pushes = outcomes.map((outcome) => explained(outcome, nowMs));
   const concerned = new Set([...outcomes.map(({ app }) => app), ...verdicts.map(({ app }) => app)]);
   const waiting = ofDevice.filter(
-    ({ expiresAtMs, kind }) => kind === "accepted" && expiresAtMs > nowMs,
+    // One without a reason came beside an equal one, which is the one that waits.
+    ({ expiresAtMs, kind, reason }) => kind === "accepted" && reason !== "" && expiresAtMs > nowMs,
   ).length;
   const isCut = [ofDevice, ofEvent, ofRequest].some(({ length }) => length >= MAX_LOOKED_THROUGH);
   const now = [
@@ -218,7 +219,7 @@ function textOf(
 ): string {
   const lines: string[] = [];
   const tell = (head: string, { todo, what }: Words): void => {
-    lines.push(head, `  ${what}`, ...(todo === undefined ? [] : [`  What to do: ${todo}`]), "");
+    lines.push(head, `  ${what}`, `  What to do: ${todo}`, "");
   };
   for (const push of pushes) {
     const { app, at, device, outcome, upstream } = push;

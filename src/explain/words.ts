@@ -4,9 +4,11 @@ import type { PastOutcome } from "../store/store.ts";
 /** What a support person can send on: what happened, and what to do about it. */
 export interface Words {
   readonly what: string;
-  /** Absent when there is nothing to do. */
-  readonly todo?: string;
+  /** Says so when there is nothing to do. */
+  readonly todo: string;
 }
+
+const passes = "Nothing, if it passes. If it lasts, `signalbox doctor` says why.";
 
 /** THE TABLE: each way a push can end or wait, in plain words. `{upstream}` is the upstream's name, `{app}` the app's. */
 const rejected: Readonly<Record<RejectReason, Words>> = {
@@ -41,9 +43,12 @@ const retried: Readonly<Record<RetryReason, Words>> = {
     what: "No connection to {upstream} could be made.",
     todo: "Check the network, the proxy and the firewall of the gateway: `signalbox doctor`.",
   },
-  "connection-lost": { what: "The connection to {upstream} was lost before it answered." },
-  timeout: { what: "{upstream} did not answer in time." },
-  "upstream-unavailable": { what: "{upstream} answered that it cannot take pushes at the moment." },
+  "connection-lost": { what: "The connection to {upstream} was lost before it answered.", todo: passes },
+  timeout: { what: "{upstream} did not answer in time.", todo: passes },
+  "upstream-unavailable": {
+    what: "{upstream} answered that it cannot take pushes at the moment.",
+    todo: passes,
+  },
   "rate-limited": {
     what: "{upstream} answered that it gets too many pushes, for this device or this app.",
     todo: "If it lasts, look for a sender that floods the device, or ask for a larger quota.",
@@ -60,13 +65,17 @@ const retried: Readonly<Record<RetryReason, Words>> = {
     what: "Too many pushes of {app} were under way.",
     todo: "If it lasts, raise `inflight_request_limit` of {app}, or find out who sends so much.",
   },
-  "answer-window": { what: "{upstream} had not answered when the sender had to be answered." },
+  "answer-window": {
+    what: "{upstream} had not answered when the sender had to be answered.",
+    todo: passes,
+  },
   "circuit-open": {
     what: "{upstream} did not answer a number of pushes before this one, so it was not asked.",
     todo: "Nothing for this push. `signalbox doctor` says why {upstream} does not answer.",
   },
   "no-budget": {
     what: "Too many pushes to {upstream} were being repeated at that moment, so this one was left for later.",
+    todo: passes,
   },
   store: {
     what: "The gateway's store did not work, so the push could not be kept.",
@@ -76,7 +85,10 @@ const retried: Readonly<Record<RetryReason, Words>> = {
     what: "As many pushes of {app} were waiting as may wait.",
     todo: "Find out why {upstream} does not take them: `signalbox doctor`.",
   },
-  "shutting-down": { what: "The gateway was stopping." },
+  "shutting-down": {
+    what: "The gateway was stopping.",
+    todo: "Nothing, once it is started again.",
+  },
   internal: {
     what: "The gateway failed by a fault of its own.",
     todo: "Its log has the error; please report it to the makers of Signalbox.",
@@ -86,10 +98,11 @@ const retried: Readonly<Record<RetryReason, Words>> = {
 const dropped: Readonly<Record<DropReason, Words>> = {
   "nothing-to-send": {
     what: "There was nothing in the push to show or to count, so nothing was sent.",
+    todo: "Nothing, unless a message is missed: then look at what the sender puts into its pushes.",
   },
   "not-wanted": {
     what: "The settings of {app} keep this kind of push away, such as counts without a message.",
-    todo: "`counts_pushes` and `send_badge_counts` of {app} say what is sent.",
+    todo: "Nothing, or change `counts_pushes` or `send_badge_counts` of {app}, which say what is sent.",
   },
   expired: {
     what: "It could not be handed over before it was too old to be useful, and was given up.",
@@ -99,11 +112,18 @@ const dropped: Readonly<Record<DropReason, Words>> = {
     what: "{upstream} refused the push for what is in it; the same push would be refused again.",
     todo: "Check options of {app} such as `fcm_options`, `push_type` and `topic`; the alarm in the log has the answer's reason.",
   },
-  "too-large": { what: "The push was too large for {upstream}, even after its texts had been cut." },
+  "too-large": {
+    what: "The push was too large for {upstream}, even after its texts had been cut.",
+    todo: "Send less: `event_id_only` as the pusher's format, or smaller pusher data (`default_payload`).",
+  },
   "registered-since": {
     what: "{upstream} said that the device token had died, but the app registered it again after that: the token is alive, this one push was not sent.",
+    todo: "Nothing: the next push goes to the token as it is registered now.",
   },
-  duplicate: { what: "The same push had been delivered already, so it was not sent a second time." },
+  duplicate: {
+    what: "The same push had been delivered already, so it was not sent a second time.",
+    todo: "Nothing. If its sender repeats pushes often, look whether the gateway's answers reach it in time.",
+  },
   superseded: {
     what: "While it waited a newer push for the phone took its place: of counts, and of pushes that come too fast for one device, only the newest goes out.",
     todo: "Look for the newer push. `limits.per_device` says how fast is too fast.",
@@ -129,6 +149,12 @@ const delivered: Words = {
   todo: "On the phone: notifications allowed for the app, no focus or battery saver, a connection. The gateway has done its part.",
 };
 
+/** The other's end is not noted here: this one has a name of its own. */
+const equalWaits: Words = {
+  what: "An equal push was waiting already, and the gateway goes on with that one alone.",
+  todo: "See what became of the equal push before it: ask for the pushkey or the event.",
+};
+
 const upstreamNames: Readonly<Record<string, string>> = {
   apns: "Apple",
   gcm: "Google",
@@ -149,7 +175,7 @@ export function wordsFor(outcome: PastOutcome, nowMs: number): Words {
   };
   const said = answerOf(outcome);
   const { what, todo } = stateWords(outcome, nowMs, said);
-  return { what: fill(what, names), ...(todo === undefined ? {} : { todo: fill(todo, names) }) };
+  return { what: fill(what, names), todo: fill(todo, names) };
 }
 
 function stateWords(outcome: PastOutcome, nowMs: number, said: string): Words {
@@ -174,24 +200,23 @@ function stateWords(outcome: PastOutcome, nowMs: number, said: string): Words {
 }
 
 function promisedWords(reason: string, expiresAtMs: number, nowMs: number, said: string): Words {
-  const why = reason === "" ? undefined : withAnswer(retried[reason as RetryReason], said);
-  const because = why === undefined ? "An equal push was waiting already." : why.what;
-  if (nowMs > expiresAtMs) {
-    return {
-      what: `${because} ${dropped.expired.what}`,
-      ...(why?.todo === undefined ? {} : { todo: why.todo }),
-    };
-  }
+  if (reason === "") return equalWaits;
+  const { what: because, todo } = withAnswer(retried[reason as RetryReason], said);
+  if (nowMs > expiresAtMs) return { what: `${because} ${dropped.expired.what}`, todo };
   const until = new Date(expiresAtMs).toISOString();
   return {
     what: `${because} The gateway has promised it and keeps it in its store: it is tried again by itself until ${until}.`,
-    ...(why?.todo === undefined ? {} : { todo: why.todo }),
+    todo,
   };
 }
 
 /** A version before or after this one may have known other reasons. */
 function withAnswer(words: Words | undefined, said: string): Words {
-  if (words === undefined) return { what: `It ended for a reason that this version does not know.${said}` };
+  if (words === undefined)
+    return {
+      what: `It ended for a reason that this version does not know.${said}`,
+      todo: "Ask a gateway of the version that wrote it.",
+    };
   return { ...words, what: `${words.what}${said}` };
 }
 
