@@ -13,6 +13,7 @@ import { softphoneFaults } from "./rows/softphone.ts";
 import { reloadFaults } from "./rows/reload.ts";
 import { sqliteFaults } from "./rows/sqlite.ts";
 import { upstreamFaults } from "./rows/upstreams.ts";
+import { threadFaults } from "./rows/threads.ts";
 
 /** Every row that can be run, in the order of the catalogue (reliability 2). */
 export const catalogue: readonly Fault[] = [
@@ -28,6 +29,7 @@ export const catalogue: readonly Fault[] = [
   ...sqliteFaults,
   ...postgresFaults,
   ...processFaults,
+  ...threadFaults,
   ...configurationFaults,
   ...reloadFaults,
 ];
