@@ -1,3 +1,5 @@
+import { rename } from "node:fs/promises";
+import { systemClock, type Clock } from "../../src/clock.ts";
 import { freePort } from "../support/free-port.ts";
 import { callersOf, watchThreads, type Caller } from "../support/threads.ts";
 import {
@@ -296,6 +298,64 @@ describe("a thread that ends", () => {
         expect(sentTo(gateway, "c2")).toBe(2);
       });
     } finally {
+      threads.stop();
+    }
+  });
+});
+
+describe("threads that end again and again", () => {
+  /** A clock whose timers are a hundred times as fast from `hurry` on. */
+  function hastyClock(): { readonly clock: Clock; readonly hurry: () => void } {
+    let speed = 1;
+    const schedule: Clock["schedule"] = (ms, callback) => systemClock.schedule(ms / speed, callback);
+    return { clock: { ...systemClock, schedule }, hurry: () => (speed = 100) };
+  }
+
+  it("end the process in the end, with one line that says so", async () => {
+    const threads = watchThreads();
+    const { clock, hurry } = hastyClock();
+    const gateway = await startGateway({ config: { workers: 2 }, clock });
+    try {
+      hurry();
+      const ended = new Set<unknown>();
+      await until(async () => {
+        const latest = threads.named("gateway 1").at(-1);
+        if (latest !== undefined && !ended.has(latest)) {
+          ended.add(latest);
+          await latest.terminate();
+        }
+        return gateway.logLines.some((line) => line.startsWith("FATAL"));
+      });
+      const fatal = gateway.logLines.filter((line) => line.startsWith("FATAL"));
+      expect(fatal).toEqual([
+        "FATAL threads end again and again, 10 in 5 minutes: the gateway ends, the lines before say what ended them",
+      ]);
+      expect(await gateway.metric('signalbox_alarms_total{app="",alarm="thread-ended"}')).toBe(10);
+    } finally {
+      await gateway.stop();
+      threads.stop();
+    }
+  });
+
+  it("do not, where one cannot start for a reason it names: the first serves on until it can", async () => {
+    const threads = watchThreads();
+    const { clock, hurry } = hastyClock();
+    const gateway = await startGateway({ config: { workers: 2 }, clock });
+    try {
+      const keyfile = gateway.gateway.config.apps.get(IOS)?.options["keyfile"] as string;
+      await rename(keyfile, `${keyfile}.gone`);
+      hurry();
+      await threads.named("gateway 1")[0]?.terminate();
+      const refused = (): number =>
+        gateway.logLines.filter((line) => line.includes("cannot be started, the others serve on")).length;
+      await until(() => refused() > 1);
+      expect(gateway.logLines.filter((line) => line.startsWith("FATAL"))).toEqual([]);
+      expect(await gateway.metric('signalbox_threads{state="missing"}')).toBe(1);
+      expect((await gateway.notify(message([ios("d000")]))).status).toBe(200);
+      await rename(`${keyfile}.gone`, keyfile);
+      await until(async () => (await gateway.metric('signalbox_threads{state="serving"}')) === 2);
+    } finally {
+      await gateway.stop();
       threads.stop();
     }
   });

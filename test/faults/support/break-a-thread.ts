@@ -22,10 +22,10 @@ function breakIt(): void {
       const held: unknown[] = [];
       for (;;) held.push(Array.from({ length: 10_000 }, (_, i) => ({ i })));
     }
-     
+
     case "loop":
       for (;;);
-     
+
     case undefined:
     default:
       throw new Error("BREAK is not set");
