@@ -146,13 +146,15 @@ async function verdictsOn(
 }
 
 function explained(outcome: PastOutcome, nowMs: number): ExplainedPush {
-  const { app, atMs, attempts, device, kind, pushkin, reason, status } = outcome;
+  const { app, atMs, attempts, device, expiresAtMs, kind, pushkin, reason, status } = outcome;
+  // The store ends what has expired by the thousand and without a word for each.
+  const isOver = kind === "accepted" && reason !== "" && nowMs > expiresAtMs;
   return {
     at: new Date(atMs).toISOString(),
     app,
     upstream: pushkin === "" ? "" : upstreamName(pushkin),
-    outcome: kind,
-    reason,
+    outcome: isOver ? "dropped" : kind,
+    reason: isOver ? "expired" : reason,
     ...(status === undefined ? {} : { status }),
     attempts,
     device: device.slice(0, DEVICE_DIGITS),

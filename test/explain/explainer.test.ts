@@ -11,7 +11,7 @@ import { createFakeClock } from "../support/fake-clock.ts";
 const APP = "com.example.ios";
 
 /** Tells a history how a push ended, and gives what is explained of it. */
-async function explained(settled: Settled): Promise<string> {
+async function explained(settled: Settled, laterMs = 0): Promise<string> {
   const clock = createFakeClock();
   const store = openMemoryStore(clock);
   const digests = {
@@ -33,6 +33,7 @@ async function explained(settled: Settled): Promise<string> {
     durationMs: 1,
     attempts: 1,
   });
+  await clock.advance(laterMs);
   const { text } = await explain("the-request", {
     history,
     refusals: new Refusals(clock),
@@ -81,6 +82,13 @@ describe("explain", () => {
       expect(rest).toEqual([]);
     },
   );
+
+  it("calls what waited until it was too old not sent, and says why", async () => {
+    const because = { kind: "retryable", reason: "connect" } as const;
+    const text = await explained({ kind: "accepted", because }, 25 * 60 * 60 * 1_000);
+    expect(text).toMatch(/Z {2}not sent {2}\(.*\)\n {2}No connection to Apple.*and was given up\.\n/);
+    expect(text).not.toContain("waiting");
+  });
 
   it("has no two ends with the same words", async () => {
     const texts = await Promise.all(
