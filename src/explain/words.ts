@@ -13,27 +13,27 @@ const passes = "Nothing, if it passes. If it lasts, `signalbox doctor` says why.
 /** THE TABLE: each way a push can end or wait, in plain words. `{upstream}` is the upstream's name, `{app}` the app's. */
 const rejected: Readonly<Record<RejectReason, Words>> = {
   unregistered: {
-    what: "{upstream} said that the device token is no longer valid: the app was deleted, reinstalled or signed out. The homeserver was told to forget the pusher.",
+    what: "{upstream} said that the device token is no longer valid: the app was deleted, reinstalled or signed out. The homeserver is told to forget the pusher: with the answer to this push, or to the next one.",
     todo: "Open the app on the phone, so that it registers for notifications again.",
   },
   "bad-token": {
-    what: "{upstream} does not know the device token. The homeserver was told to forget the pusher.",
+    what: "{upstream} does not know the device token. The homeserver is told to forget the pusher: with the answer to this push, or to the next one.",
     todo: "Open the app on the phone, so that it registers again. If it happens again, the app's builds and the gateway's `platform` (production or sandbox) do not belong together.",
   },
   "token-of-another-app": {
-    what: "{upstream} said that the device token belongs to another app or project. The homeserver was told to forget the pusher.",
+    what: "{upstream} said that the device token belongs to another app or project. The homeserver is told to forget the pusher: with the answer to this push, or to the next one.",
     todo: "Check that the app's pusher names the right app_id, and that `topic` or `project_id` of {app} is that app's.",
   },
   "invalid-pushkey": {
-    what: "The pushkey can never be a device token of this kind of app, so nobody was asked. The homeserver was told to forget the pusher.",
+    what: "The pushkey can never be a device token of this kind of app, so nobody was asked. The homeserver is told to forget the pusher: with the answer to this push, or to the next one.",
     todo: "The app registers a wrong pushkey or wrong pusher data: a matter for its developers.",
   },
   "unknown-app": {
-    what: "The app_id of the pusher is not configured at this gateway. The homeserver was told to forget the pusher.",
+    what: "The app_id of the pusher is not configured at this gateway. The homeserver is told to forget the pusher: with the answer to this push, or to the next one.",
     todo: "Add the app_id under `apps`, or correct it in the app. Then open the app, so that it registers again.",
   },
   "known-dead": {
-    what: "The device token is known to be dead from an earlier answer of {upstream}, which was not asked again. The homeserver was told to forget the pusher.",
+    what: "The device token is known to be dead from an earlier answer of {upstream}, which was not asked again. The homeserver is told to forget the pusher: with the answer to this push, or to the next one.",
     todo: "Open the app on the phone, so that it registers for notifications again.",
   },
 };
