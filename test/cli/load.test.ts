@@ -63,7 +63,7 @@ describe("signalbox load", () => {
       ["--url", "http://127.0.0.1.example.com"],
       "is not this machine",
     ],
-    ["what is no URL", ["--url", "nonsense"], "must be an http or https URL"],
+    ["what is no URL", ["--url", "no-url"], "must be an http or https URL"],
     ["a file that is not there", ["--notifications", "/nowhere.json"], "ENOENT"],
     ["an unknown kind", ["--app", "x=pigeon"], "one of apns, fcm"],
     ["a browser without an endpoint", ["--app", "x=webpush"], "needs an endpoint"],

@@ -63,6 +63,12 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
+/** A canary run reads the spans of every gateway. */
+function tracingOfCanaries(): object {
+  const endpoint = process.env["SIGNALBOX_CANARIES_TRACES"];
+  return endpoint === undefined ? {} : { tracing: { endpoint } };
+}
+
 /** Starts simulators and a gateway that uses them; everything on loopback, any free port. */
 export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGateway> {
   const directory = await mkdtemp(join(tmpdir(), "signalbox-test-"));
@@ -96,6 +102,7 @@ export async function startGateway(setUp: GatewaySetUp = {}): Promise<RunningGat
     metrics: { prometheus: { enabled: true, port: 0 } },
     store: { url: `sqlite:${storeFile}` },
     ...upstreamOfTests(),
+    ...tracingOfCanaries(),
     ...setUp.config,
     apps: { [IOS]: ios, [ANDROID]: android, ...setUp.apps?.({ ios, android }, files) },
   };
