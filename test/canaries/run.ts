@@ -2,7 +2,7 @@
  * The whole test suite once more, heard at debug level: no pushkey, token, password, content or query string that came
  * in may be found in what went out, which is logs, metrics, traces, refusals and process arguments. Then a part of it
  * with redaction switched off, which must be found in all five: the control.
- * Run: npm run canaries [-- --control | -- jest's own arguments]
+ * Run: npm run canaries [-- --short | -- --control | -- jest's own arguments]
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -24,6 +24,8 @@ const controlTests = [
   "test/doors/token-reporter",
   "test/http/app.test.ts",
 ];
+/** The whole ways of a push and of a command, which is most of what comes in: the selection for every commit. */
+const shortTests = ["test/e2e/", "test/doors/", "test/cli/", "test/tracing/"];
 /** Leaks printed; one is as bad as many. */
 const MAX_PRINTED = 20;
 
@@ -171,7 +173,7 @@ async function control(): Promise<boolean> {
 }
 
 await checkChanges();
-const args = process.argv.slice(2);
+const args = process.argv.slice(2).flatMap((each) => (each === "--short" ? shortTests : each));
 const isClean = args.includes("--control") || (await watch(args));
 const isProven = await control();
 process.exitCode = isClean && isProven ? 0 : 1;

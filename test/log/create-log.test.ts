@@ -88,7 +88,9 @@ describe("createLog", () => {
     expect(out.text()).not.toContain("hunter2");
   });
 
-  it("asks what a debug line's fields are only if it is written", () => {
+  // A canary run hears every line, so there each is asked for its fields.
+  const itUnheard = process.env["SIGNALBOX_CANARIES"] === undefined ? it : it.skip;
+  itUnheard("asks what a debug line's fields are only if it is written", () => {
     const out = collector();
     const log = createLog({ destinations: [{ to: { stream: out.stream } }] });
     let asked = 0;
