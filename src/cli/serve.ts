@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { systemClock } from "../clock.ts";
 import { loadConfig, type Loaded } from "../config/load.ts";
@@ -34,6 +35,7 @@ async function serve(file: string): Promise<void> {
     return;
   }
   const { config } = loaded;
+  collectYoungAlone();
   const log = await openLog(config, file);
   const end = endOfProcess(log);
   // From here on a signal is heard, also one that comes in the middle of the start.
@@ -51,6 +53,14 @@ async function serve(file: string): Promise<void> {
     return;
   }
   await stop(gateway, await stopAsked, log);
+}
+
+/**
+ * What a push leaves behind dies young, so that a scavenge has little to do: waking V8's helper threads for it costs more
+ * than they bring, a tenth of a push's processor time where they were measured (docs/performance.md).
+ */
+function collectYoungAlone(): void {
+  setFlagsFromString("--no-parallel-scavenge");
 }
 
 async function openLog(config: Config, file: string): Promise<ClosableLog> {
