@@ -77,10 +77,17 @@ export async function explain(subject: string, sources: ExplainerSources): Promi
   const { clock, digests, history, store } = sources;
   const known = await store.knownApps.all();
   const names = [...new Set([...sources.apps().keys(), ...known.map(({ app }) => app)])];
-  const devices = new Map(names.map((app) => [app, digests.device(app, subject)] as const));
+  const devices = names.flatMap((app) =>
+    spellingsOf(subject, sources.apps().get(app)).map(
+      (pushkey) => [app, digests.device(app, pushkey)] as const,
+    ),
+  );
   const [ofDevice, ofEvent, ofRequest, verdicts] = await Promise.all([
     // An app_id that is not configured has its devices under no app.
-    history.find({ devices: [...devices.values(), digests.device("", subject)] }, MAX_LOOKED_THROUGH),
+    history.find(
+      { devices: [...devices.map(([, device]) => device), digests.device("", subject)] },
+      MAX_LOOKED_THROUGH,
+    ),
     history.find({ event: digests.event(subject) }, MAX_LOOKED_THROUGH),
     history.find({ id: subject }, MAX_LOOKED_THROUGH),
     verdictsOn(devices, sources),
@@ -127,17 +134,23 @@ const NOTHING_KNOWN = `Nothing is known of it: it is no pushkey, event or reques
 If a push should have come: look whether the homeserver has the pusher, and whether the pusher's URL leads here (the
 access log shows requests). Give the pushkey exactly as the pusher has it, or the event id with its $.`;
 
+/** A Matrix pushkey is kept as it came, one of softphone pushes and events as its upstream spells it. */
+function spellingsOf(subject: string, app: App | undefined): readonly string[] {
+  const read = app?.pushkin.readToken?.(subject);
+  return read === undefined || read === subject ? [subject] : [subject, read];
+}
+
 interface DeviceVerdict {
   readonly app: string;
   readonly sinceMs: number;
 }
 
 async function verdictsOn(
-  devices: ReadonlyMap<string, Digest>,
+  devices: readonly (readonly [app: string, device: Digest])[],
   { clock, store }: ExplainerSources,
 ): Promise<readonly DeviceVerdict[]> {
   const found = await Promise.all(
-    [...devices].map(async ([app, device]) => {
+    devices.map(async ([app, device]) => {
       const verdict = await store.rejections.find(app, device, clock.now());
       return verdict === undefined ? [] : [{ app, sinceMs: verdict.sinceMs }];
     }),

@@ -41,6 +41,8 @@ const toIos =
     return pushkey;
   };
 
+const PBX_KEY = "pbx-key-7f3a9c1e5b";
+
 const ways: readonly (readonly [string, Way, RegExp])[] = [
   ["delivered", toIos(), /delivered .*\n {2}Apple took it\. Whether the phone showed it/],
   [
@@ -126,6 +128,27 @@ describe("explain", () => {
       expect(gateway.logLines.join("\n")).not.toContain(subject);
     }),
   );
+
+  it("knows the token of a softphone as its sender writes it and as Apple spells it", () =>
+    withAskedGateway({ config: { softphone: { api_keys: [PBX_KEY] } } }, async (gateway) => {
+      const hex = "b1".repeat(32);
+      const sent = Buffer.from(hex, "hex").toString("base64");
+      const response = await fetch(new URL("/pnm2/send", gateway.url), {
+        method: "POST",
+        headers: { "x-api-key": PBX_KEY, "content-type": "application/json" },
+        body: JSON.stringify({
+          verb: "NotifyGenericTextMessage",
+          AppId: IOS,
+          DeviceToken: sent,
+          Message: "Hello",
+        }),
+      });
+      expect(await response.json()).toMatchObject({ code: 200 });
+      for (const subject of [sent, hex]) {
+        const { pushes } = await ask(gateway, subject);
+        expect(pushes).toMatchObject([{ app: IOS, outcome: "delivered" }]);
+      }
+    }));
 
   it("says why a rejection is held before anything has succeeded", () =>
     withAskedGateway({}, async (gateway) => {
