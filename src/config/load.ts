@@ -29,7 +29,13 @@ export interface LoadOptions {
 /** The configuration, or every reason why there is none. */
 export type Loaded =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
-  | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
+  | {
+      readonly ok: false;
+      readonly problems: readonly Problem[];
+      readonly warnings: readonly Problem[];
+      /** Everything but the apps, where nothing is wrong with it. */
+      readonly settings?: Settings;
+    };
 
 /** Others may read it. */
 const OTHERS_READ = 0o004;
@@ -65,7 +71,8 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     list.map((finding) => locate(finding, file, document));
   const warnings = tell(findings.warnings);
   if (findings.problems.length > 0 || settings === undefined) {
-    return { ok: false, problems: sorted(tell(findings.problems)), warnings };
+    const rest = settings === undefined ? {} : { settings };
+    return { ok: false, problems: sorted(tell(findings.problems)), warnings, ...rest };
   }
   for (const app of apps.values()) freeze(app.options);
   return { ok: true, config: Object.freeze({ ...freeze(settings), apps }), warnings };
@@ -89,7 +96,10 @@ async function readSettings(document: ConfigDocument, findings: Preparation): Pr
   const fromEnvironment = (raw.proxy === undefined || raw.proxy === null) && env.HTTPS_PROXY !== undefined;
   if (fromEnvironment && env.HTTPS_PROXY !== "") raw.proxy = env.HTTPS_PROXY;
   const settings = (await prepare(RootConfig, raw, [], findings)) as Settings;
-  const told = new Set(problems.slice(before).map((finding) => finding.path.join("\n")));
+  // A secret whose file cannot be read is told of at the file: that there is no secret then is an echo.
+  const told = new Set(
+    problems.slice(before).map(({ path }) => (path.at(-1) === "file" ? path.slice(0, -1) : path).join("\n")),
+  );
   for (const finding of validate(RootConfig, settings)) {
     if (told.has(finding.path.join("\n"))) continue;
     const named =

@@ -387,6 +387,10 @@ describe("refusals", () => {
     ],
     ["admin: {token: '${EMPTY}'}", "F:1: admin.token: the environment variable EMPTY is not set, or empty"],
     ["admin: {token: {file: /nonexistent}}", "F:1: admin.token.file: cannot be read: no such file"],
+    [
+      "softphone: {api_keys: [{file: /nonexistent}]}",
+      "F:1: softphone.api_keys[0].file: cannot be read: no such file",
+    ],
     ["outbound: {allow_ports: []}", "F:1: outbound.allow_ports: must have at least one entry"],
   ])("%s", async (text, expected) => {
     const lines = await problems(`${text}\n${apps}`, { EMPTY: "" });
