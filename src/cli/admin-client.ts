@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
+import type { Problem } from "../config/problem.ts";
 import type { Environment } from "../config/secrets.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import { pushkinTypes } from "../pushkins/index.ts";
 import { createHttpClient } from "../upstream/http-client.ts";
-import { configFile } from "./config-file.ts";
+import { configFile, USUAL_FILE } from "./config-file.ts";
 
 /** How a command finds the gateway that runs. */
 export interface AdminFlags {
@@ -43,7 +44,10 @@ export function withAdminOptions(command: Command): Command {
     );
 }
 
-/** The target that flags and configuration name. A configuration that is not there or is wrong says nothing. */
+/**
+ * The target that flags and configuration name. A wrong configuration names it too as long as it is wrong elsewhere: it
+ * is the gateway that is to say so. The usual file need not be there; one that was named must be.
+ */
 export async function adminTarget(
   flags: AdminFlags,
   env: Environment,
@@ -60,13 +64,22 @@ export async function adminTarget(
     if (!URL.canParse(flags.url)) return { problem: `--url: not a URL: ${flags.url}` };
     return { url: flags.url, ...(token === undefined ? {} : { token }) };
   }
-  const loaded = await loadConfig({ path: configFile(flags.config, env), env, pushkinTypes });
-  if (!loaded.ok) return { url: DEFAULT_URL, ...(token === undefined ? {} : { token }) };
-  const { admin } = loaded.config;
+  const file = configFile(flags.config, env);
+  const loaded = await loadConfig({ path: file, env, pushkinTypes });
+  const unread = loaded.ok ? undefined : loaded.problems.find(isOfTheFile);
+  if (unread !== undefined && file !== USUAL_FILE) return { problem: `${file}: ${unread.message}` };
+  const settings = loaded.ok ? loaded.config : loaded.settings;
+  if (settings === undefined) return { url: DEFAULT_URL, ...(token === undefined ? {} : { token }) };
+  const { admin } = settings;
   if (!admin.enabled || admin.port === 0) return { problem: "`admin` is switched off in the configuration" };
   token ??= admin.token;
   const url = `http://${hostOf(admin.bind_address)}:${admin.port}`;
   return { url, ...(token === undefined ? {} : { token }) };
+}
+
+/** The file itself cannot be read. */
+function isOfTheFile({ line, path, message }: Problem): boolean {
+  return line === undefined && path === "" && message.startsWith("cannot be read");
 }
 
 /** Asks the admin listener; never rejects. */
