@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { isIP } from "node:net";
+import { connect, isIP } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../config/durations.ts";
@@ -87,6 +87,7 @@ For example, against the simulators:
   signalbox serve --config /tmp/sim/sygnal.yaml
   signalbox load --rate 500 --duration 30s --p99 50ms --success 100`;
 
+const CONNECT_TIMEOUT_MS = 5_000;
 const print = (text: string): void => void process.stdout.write(text);
 
 async function load(flags: LoadFlags): Promise<void> {
@@ -110,6 +111,8 @@ async function load(flags: LoadFlags): Promise<void> {
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
   }
+  const refusal = await connectionRefusal(url);
+  if (refusal !== undefined) return refuse(`no gateway answers at ${url.origin}: ${refusal}`);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.once("SIGINT", onSignal);
@@ -129,8 +132,30 @@ async function load(flags: LoadFlags): Promise<void> {
   print(
     flags.json === true ? `${JSON.stringify({ ...figures, missed: misses }, null, 2)}\n` : summary(figures),
   );
+  if (figures.rejected > 0)
+    process.stderr.write(
+      "rejected: is each app of --app configured at that gateway, with the type of its kind?\n",
+    );
   for (const miss of misses) process.stderr.write(`missed: ${miss}\n`);
   process.exitCode = misses.length === 0 ? 0 : 1;
+}
+
+/** Why nothing listens there, before a load is laid on nobody; undefined when something does. */
+function connectionRefusal({ hostname, port, protocol }: URL): Promise<string | undefined> {
+  const socket = connect({
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port) || (protocol === "https:" ? 443 : 80),
+    timeout: CONNECT_TIMEOUT_MS,
+  });
+  return new Promise((resolve) => {
+    const end = (reason?: string): void => {
+      socket.destroy();
+      resolve(reason);
+    };
+    socket.once("connect", () => end());
+    socket.once("timeout", () => end("no connection in 5 s"));
+    socket.on("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+  });
 }
 
 function serviceLevel({ p50, p99, p999, success, throughput }: LoadFlags): ServiceLevel {

@@ -21,6 +21,9 @@ export function missed(level: ServiceLevel, figures: LoadFigures): readonly stri
   const wanted = level.pushesPerSecond;
   return [
     ...(figures.requests === 0 ? ["no request ended"] : []),
+    ...(figures.requests > 0 && !figures.outcomes.some(([name]) => /^\d+$/.test(name))
+      ? ["no request was answered"]
+      : []),
     ...slow("p50", latency.p50, level.p50Ms),
     ...slow("p99", latency.p99, level.p99Ms),
     ...slow("p99.9", latency.p999, level.p999Ms),

@@ -8,6 +8,7 @@ import { spawnSignalbox } from "../support/spawn-gateway.ts";
 let server: Server;
 let url: string;
 let directory: string;
+let answer = '{"rejected":[]}';
 const paths = new Set<string>();
 
 beforeAll(async () => {
@@ -15,7 +16,7 @@ beforeAll(async () => {
   server = createServer((req, res) => {
     paths.add(req.url ?? "");
     req.resume();
-    req.on("end", () => res.end('{"rejected":[]}'));
+    req.on("end", () => res.end(answer));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -49,6 +50,27 @@ describe("signalbox load", () => {
     const figures = JSON.parse(out) as { readonly requests: number; readonly missed: readonly string[] };
     expect(figures.requests).toBeGreaterThan(0);
     expect(figures.missed).toHaveLength(1);
+  });
+
+  it("sends nothing where nobody listens, and says so at once", async () => {
+    const gone = createServer();
+    await new Promise<void>((resolve) => gone.listen(0, "127.0.0.1", resolve));
+    const { port } = gone.address() as AddressInfo;
+    await new Promise((resolve) => gone.close(resolve));
+    const { code, out, err } = await run("--url", `http://127.0.0.1:${port}`, "--duration", "1h");
+    expect({ code, out, err }).toEqual({
+      code: 2,
+      out: "",
+      err: `no gateway answers at http://127.0.0.1:${port}: ECONNREFUSED\n`,
+    });
+  });
+
+  it("says what it may be when pushkeys are rejected", async () => {
+    answer = '{"rejected":["a"]}';
+    const { code, err } = await run("--url", url);
+    answer = '{"rejected":[]}';
+    expect(err).toContain("is each app of --app configured at that gateway");
+    expect(code).toBe(0);
   });
 
   const file = (name: string, text: string): string => {
