@@ -261,6 +261,7 @@ export class Gateway {
         const { registry } = this.#metrics;
         const scraped = others?.withOwn(registry) ?? registry;
         this.#metricsServer = await startMetricsServer({ registry: scraped, address, port });
+        log.info("listening for scrapes of metrics", { address, port: this.#metricsServer.port });
       }
       this.#adminListener = await startAdminListener(config.admin, this.#routes(), this.#options);
       const addresses = http.bind_addresses.map((address) => ({ address, port: http.port }));

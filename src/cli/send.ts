@@ -90,11 +90,18 @@ function explain(result: HttpResult): { readonly ok: boolean; readonly sentence:
       : {
           ok: false,
           sentence:
-            "200, but the pushkey is rejected: the app_id is not configured, or the device token is dead",
+            "200, but the pushkey is rejected: the app_id is not configured, the pushkey is none of this app's kind, or the" +
+            ` device token is dead${whyOf(result.headers)}`,
         };
   }
   const error = isJsonObject(body) && typeof body["error"] === "string" ? body["error"] : "no reason given";
-  return { ok: false, sentence: `${result.status}: ${error}` };
+  return { ok: false, sentence: `${result.status}: ${error}${whyOf(result.headers)}` };
+}
+
+/** The command that says more, where it can. */
+function whyOf(headers: Extract<HttpResult, { kind: "response" }>["headers"]): string {
+  const id = headers["x-request-id"];
+  return typeof id === "string" ? `; signalbox explain ${id} says which` : "";
 }
 
 function parse(text: string): unknown {

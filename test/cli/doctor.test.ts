@@ -443,7 +443,7 @@ const broken: readonly Case[] = [
     subject: IOS,
     check: "config",
     verdict: "warning",
-    finding: /keyfile others can read the file/,
+    finding: /keyfile others can read the file$/,
     remedy: /chmod o=/,
   },
   {

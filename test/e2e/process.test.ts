@@ -220,6 +220,6 @@ describe("signalbox serve as a process", () => {
     expect(simulators.recorder.accepted.at(-1)?.token).toMatch(/^5e5d/);
     const bad = send("no token");
     expect(await bad.ended()).toBe(1);
-    expect(bad.stderr()).toContain("rejected");
+    expect(bad.stderr()).toMatch(/rejected.*; signalbox explain [-0-9a-f]{36} says which/);
   });
 });

@@ -24,7 +24,9 @@ function lineOf(
 ): readonly ReportLine[] {
   const app = /^apps\["(.+?)"\](?:\.([\w.]+))?/.exec(path);
   const option = app?.[2] ?? (path === "" ? "file" : path);
-  const finding = option === "file" ? message : `${option} ${message}`;
+  // The remedy stands in the line's own place.
+  const found = message.replace(/; chmod o= it$/, "");
+  const finding = option === "file" ? found : `${option} ${found}`;
   const place = line === undefined ? file : `${file}:${line}`;
   return about(app?.[1] ?? "config", [verdict("config", finding, `${remedyFor(message)} (${place})`)]);
 }
@@ -43,6 +45,7 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   ],
   [/environment variable/, "set the variable where the gateway is started"],
   [/did you mean/, "write the key as suggested"],
+  [/is ignored/, "remove the key, once nothing else reads this file"],
   [/unknown key/, "remove the key, or look its name up in sygnal.example.yaml"],
 ];
 
