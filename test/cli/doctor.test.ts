@@ -370,6 +370,60 @@ const broken: readonly Case[] = [
     remedy: /NTP/,
   },
   {
+    title: "a clock that is two hours ahead, at Apple",
+    breakIt(rig) {
+      only(rig, IOS, {});
+      rig.clock = offClock(2 * HOUR_MS);
+    },
+    subject: IOS,
+    // Apple then says what it says of a wrong key.
+    check: "credentials",
+    finding: /403 InvalidProviderToken: .*this machine's clock is wrong/,
+    remedy: /NTP/,
+  },
+  {
+    title: "an APNs key of another kind",
+    breakIt(rig) {
+      const keyfile = join(rig.directory, "rsa.p8");
+      const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+      writeFileSync(keyfile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+      only(rig, IOS, { keyfile });
+    },
+    subject: IOS,
+    check: "config",
+    finding: /keyfile holds a private key of another kind; APNs keys are EC, P-256/,
+    remedy: /the \.p8 file that Apple gave/,
+  },
+  {
+    title: "the app's google-services.json for a service account",
+    breakIt(rig) {
+      const path = join(rig.directory, "google-services.json");
+      writeFileSync(path, JSON.stringify({ project_info: { project_number: "1" } }), { mode: 0o600 });
+      only(rig, ANDROID, { service_account_file: path });
+    },
+    subject: ANDROID,
+    check: "config",
+    finding: /service_account_file is not of a known type/,
+    remedy: /google-services\.json is none/,
+  },
+  {
+    title: "an address that push services refuse to write to",
+    breakIt: (rig) => only(rig, WEB, { vapid_contact_email: "operator@localhost" }),
+    subject: WEB,
+    check: "config",
+    verdict: "warning",
+    finding: /vapid_contact_email is refused by Apple's push service/,
+    remedy: /reach you/,
+  },
+  {
+    title: "an address that this machine does not have",
+    breakIt: (rig) => (rig.sections["http"] = { port: closedPort, bind_addresses: ["192.0.2.7"] }),
+    subject: "http",
+    check: "port",
+    finding: /this machine has no address 192\.0\.2\.7/,
+    remedy: /correct http\.bind_addresses/,
+  },
+  {
     title: "a clock that is ten minutes ahead, at Google",
     breakIt(rig) {
       only(rig, ANDROID, {});
@@ -555,7 +609,7 @@ const broken: readonly Case[] = [
     subject: WEB,
     check: "config",
     finding: /vapid_private_key holds/,
-    remedy: /correct this key/,
+    remedy: /`signalbox vapid`/,
   },
   {
     title: "a misspelt key",

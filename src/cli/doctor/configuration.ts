@@ -28,7 +28,7 @@ function lineOf(
   const found = message.replace(/; chmod o= it$/, "");
   const finding = option === "file" ? found : `${option} ${found}`;
   const place = line === undefined ? file : `${file}:${line}`;
-  return about(app?.[1] ?? "config", [verdict("config", finding, `${remedyFor(message)} (${place})`)]);
+  return about(app?.[1] ?? "config", [verdict("config", finding, `${remedyFor(finding)} (${place})`)]);
 }
 
 /** What a sentence of the configuration check asks for; the sentence itself says the most. */
@@ -45,6 +45,21 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   ],
   [/environment variable/, "set the variable where the gateway is started"],
   [/did you mean/, "write the key as suggested"],
+  [
+    /^keyfile holds/,
+    "name the .p8 file that Apple gave for the key: Certificates, Identifiers & Profiles > Keys",
+  ],
+  [
+    /^certfile holds/,
+    "name a PEM file with the push certificate and its private key: openssl pkcs12 -in FILE.p12 -out FILE.pem -nodes",
+  ],
+  [
+    /^service_account_file (?:holds|is not)/,
+    "name the file that Firebase console > Project settings > Service accounts gives; the app's google-services.json is none",
+  ],
+  [/^vapid_private_key holds/, "name the file that `signalbox vapid` has made"],
+  [/^vapid_contact_email/, "write an address at which push services reach you, such as ops@example.com"],
+  [/^ca_file holds/, "name a PEM file with the certificate of the CA that signed the endpoint's"],
   [/is ignored/, "remove the key, once nothing else reads this file"],
   [/unknown key/, "remove the key, or look its name up in sygnal.example.yaml"],
 ];

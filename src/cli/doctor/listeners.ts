@@ -16,7 +16,7 @@ export async function listenerLines(
   ownAddresses: () => readonly string[] = machineAddresses,
 ): Promise<readonly ReportLine[]> {
   return [
-    ...about("http", await publicListener(config, clock)),
+    ...about("http", await publicListener(config, clock, ownAddresses())),
     ...about("metrics", [metricsListener(config, ownAddresses())]),
     ...about("admin", [adminListener(config, ownAddresses())]),
   ];
@@ -27,7 +27,11 @@ export function machineAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 }
 
-async function publicListener({ http }: Config, clock: Clock): Promise<readonly Diagnosis[]> {
+async function publicListener(
+  { http }: Config,
+  clock: Clock,
+  own: readonly string[],
+): Promise<readonly Diagnosis[]> {
   const lines: Diagnosis[] = [];
   const open = http.bind_addresses.filter((address) => !isLoopback(address));
   if (http.tls !== undefined) {
@@ -43,8 +47,20 @@ async function publicListener({ http }: Config, clock: Clock): Promise<readonly 
       "put a reverse proxy with TLS in front, or set http.tls; senders' pushes are readable on the way";
     lines.push(warning("TLS", `plain HTTP on ${open.join(", ")}`, remedy));
   }
-  lines.push(await portLine(firstListener(http), http.tls !== undefined));
+  const foreign = open.filter(
+    (address) => isIP(address) !== 0 && !isEvery(address) && !own.includes(address),
+  );
+  if (foreign.length > 0) {
+    const remedy = "correct http.bind_addresses; `ip address` lists this machine's";
+    lines.push(failed("port", `this machine has no address ${foreign.join(", ")}`, remedy));
+  } else {
+    lines.push(await portLine(firstListener(http), http.tls !== undefined));
+  }
   return lines;
+}
+
+function isEvery(address: string): boolean {
+  return address === "" || address === "0.0.0.0" || address === "::";
 }
 
 function firstListener(http: Config["http"]): { readonly host: string; readonly port: number } {
@@ -117,7 +133,7 @@ function exposure(
   remedy: string,
 ): Diagnosis {
   if (isLoopback(address)) return ok("exposure", `only this machine reaches ${address}:${port}`);
-  const isEveryInterface = address === "" || address === "0.0.0.0" || address === "::";
+  const isEveryInterface = isEvery(address);
   const reached = isEveryInterface ? own.filter((one) => !isLoopback(one)) : [address];
   const guard = new AddressGuard([], () => []);
   const world = reached.find((one) => isIP(one) !== 0 && guard.isAllowed(one));

@@ -35,7 +35,8 @@ export async function diagnoseApns(
       const isRefused = credentials.token === undefined && failure.class !== "timeout";
       return [...lines, isRefused ? refusedCertificate(failure.detail) : unansweredLine(failure)];
     }
-    return [...lines, clockLine(answer, deps.clock), credentialsLine(answer, config, credentials)];
+    const clock = clockLine(answer, deps.clock);
+    return [...lines, clock, credentialsLine(answer, config, credentials, clock.verdict === "failed")];
   } finally {
     probe.close();
   }
@@ -63,6 +64,7 @@ function credentialsLine(
   answer: ProbeAnswer,
   config: ApnsOptions,
   { apnsTopic }: ApnsCredentials,
+  isClockOff: boolean,
 ): Diagnosis {
   const reason = reasonOf(answer.body);
   if (reason === "BadDeviceToken" || reason === "DeviceTokenNotForTopic") {
@@ -79,7 +81,9 @@ function credentialsLine(
   if (answer.status === 429 || answer.status >= 500) {
     return warning("credentials", `Apple says ${said} for now`, "run doctor again later");
   }
-  const { finding, remedy } = refusals[reason ?? ""] ?? {
+  // A signature of tomorrow counts as one of another key.
+  const why = reason === "InvalidProviderToken" && isClockOff ? "ExpiredProviderToken" : reason;
+  const { finding, remedy } = refusals[why ?? ""] ?? {
     finding: "refuses the push",
     remedy: "look the reason up in Apple's documentation of APNs; check topic and push_type",
   };
@@ -109,7 +113,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
       "compare key_id, team_id and keyfile with Certificates, Identifiers & Profiles > Keys; make a new key if it is gone",
   },
   ExpiredProviderToken: {
-    finding: "finds the signature's time too old: this machine's clock is wrong",
+    finding: "does not take the signature's time: this machine's clock is wrong",
     remedy: "set this machine's clock: run an NTP client such as chrony or systemd-timesyncd",
   },
   TopicDisallowed: wrongTopic,
