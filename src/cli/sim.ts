@@ -30,11 +30,21 @@ export function simCommand(): Command {
     .option("--quiet", "do not print what the phones get")
     .addHelpText("after", `\n${SUBSCRIBING}`)
     .addHelpText("after", () => `\nTokens that begin so get a fixed answer (APNs, FCM):\n${prefixTable()}`)
+    .addHelpText("after", CONTROLLING)
     .action(run);
 }
 
 const SUBSCRIBING = `POST to /subscribe of the Web Push service, or to /register of the UnifiedPush server, answers with what a
 browser or a distributor gives to an app.`;
+
+const CONTROLLING = `
+The control server makes an upstream misbehave; JSON, and what is wrong with it is answered:
+  GET  /             counts, and where the simulators are          GET  /records  the requests that came
+  POST /rules        how to answer; DELETE /rules takes them away  POST /latency  {"delay": 200}, in milliseconds
+  POST /connections  {"goaway": {}}, {"close": true}               POST /reset    as after the start
+Google is down for ten pushes:
+  curl CONTROL/rules -H 'Content-Type: application/json' \\
+    -d '{"upstream":"fcm","times":10,"answer":{"kind":"error","reason":"UNAVAILABLE"}}'`;
 
 /** The documented token prefixes as lines of text. */
 export function prefixTable(): string {

@@ -16,6 +16,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
+function help(): string {
+  let text = "";
+  simCommand()
+    .configureOutput({ writeOut: (more) => (text += more) })
+    .outputHelp();
+  return text;
+}
+
 describe("signalbox sim", () => {
   it("prints where it listens, writes a usable configuration, shows what phones get, and ends on SIGTERM", async () => {
     const child = spawn(process.execPath, ["--input-type=module", "-e", RUN, "--", "--dir", directory], {
@@ -57,6 +65,13 @@ describe("signalbox sim", () => {
         expect((await stat(secret)).mode & 0o077).toBe(0);
       }
       expect((await fetch(`${head["control"]}/`)).status).toBe(200);
+      const example = /curl CONTROL(\S+) -H 'Content-Type: (\S+)' \\\n +-d '(.*)'/.exec(help()) ?? [];
+      const controlled = await fetch(`${head["control"]}${example[1]}`, {
+        method: "POST",
+        headers: { "content-type": example[2] ?? "" },
+        body: example[3] ?? "",
+      });
+      expect(controlled.status).toBe(201);
 
       const client = await RawClient.connect(ios.endpoint, { caPem: await readFile(ios.ca_file, "utf8") });
       const key = { keyId: ios.key_id, teamId: ios.team_id, keyPem: await readFile(ios.keyfile, "utf8") };
@@ -86,11 +101,7 @@ describe("signalbox sim", () => {
   });
 
   it("documents the token prefixes in its help", () => {
-    let help = "";
-    simCommand()
-      .configureOutput({ writeOut: (text) => (help += text) })
-      .outputHelp();
-    expect(help).toContain(prefixTable());
-    expect(help).toMatch(/dead {2}dead {6}the app was uninstalled/);
+    expect(help()).toContain(prefixTable());
+    expect(help()).toMatch(/dead {2}dead {6}the app was uninstalled/);
   });
 });
