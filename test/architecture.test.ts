@@ -68,7 +68,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ["log-observer.ts", `core/observer.ts http/observer.ts ${leaves}`],
   ["metrics/", `metrics/ core/ http/observer.ts store/store.ts late-listener.ts node-http.ts ${leaves}`],
   ["tracing/", `tracing/ core/ http/observer.ts ${leaves}`],
-  ["watchdog.ts", leaves],
+  ["watchdog.ts give-back-memory.ts", leaves],
 
   // The configuration is composed of every module's section.
   ["config/", `config/ core/ */config.ts doors/*/config.ts log-config.ts ${leaves}`],
@@ -85,7 +85,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   ],
   [
     "cli/ demo/",
-    `cli/ demo/ simulator/ load/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ upstream/ gateway.ts gateway/ log-config.ts log-observer.ts version.ts ${leaves}`,
+    `cli/ demo/ simulator/ load/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ upstream/ gateway.ts gateway/ log-config.ts log-observer.ts give-back-memory.ts version.ts ${leaves}`,
   ],
   ["main.ts", `cli/ ${leaves}`],
 ];

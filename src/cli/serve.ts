@@ -5,6 +5,7 @@ import { loadConfig, type Loaded } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import { Gateway, StartError } from "../gateway.ts";
+import { giveBackMemory } from "../give-back-memory.ts";
 import { errorFields } from "../log.ts";
 import { createLog, type ClosableLog, type ErrorReporter } from "../log/create-log.ts";
 import { logOptionsFrom } from "../log/setup.ts";
@@ -45,6 +46,7 @@ async function serve(file: string): Promise<void> {
   try {
     gateway = await Gateway.create({ config, clock: systemClock, log, load, onFatal: end });
     await gateway.start();
+    giveBackMemory(systemClock);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     process.stderr.write(`${file}: ${error.message}\n`);
