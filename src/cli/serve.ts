@@ -37,7 +37,7 @@ async function serve(file: string): Promise<void> {
   }
   const { config } = loaded;
   collectYoungAlone();
-  const log = await openLog(config, file);
+  const log = await openLog(config);
   const end = endOfProcess(log);
   // From here on a signal is heard, also one that comes in the middle of the start.
   const stopAsked = firstSignal(log);
@@ -65,9 +65,8 @@ function collectYoungAlone(): void {
   setFlagsFromString("--no-parallel-scavenge");
 }
 
-async function openLog(config: Config, file: string): Promise<ClosableLog> {
-  const { options, warnings } = logOptionsFrom(config.log.setup);
-  for (const warning of warnings) process.stderr.write(`warning: ${file}: ${warning}\n`);
+async function openLog(config: Config): Promise<ClosableLog> {
+  const { options } = logOptionsFrom(config.log.setup);
   // A person reads a terminal; everything else gets JSON unless the setup says otherwise.
   const readable = options.destinations === undefined && process.stderr.isTTY;
   const reporter = await openSentry(config);

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { platform } from "node:process";
 import type { PushkinType } from "../core/pushkin.ts";
+import { logFindings } from "../log/config.ts";
 import { findSwitchesThatAreOff, openTracingNote } from "../metrics/config.ts";
 import { readApps } from "./apps.ts";
 import { readDocument } from "./document.ts";
@@ -65,6 +66,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   if (settings !== undefined && findings.problems.length === 0) {
     findings.problems.push(...checkWithApps(settings, apps));
   }
+  if (settings !== undefined) findings.warnings.push(...(await logFindings(settings.log.setup)));
   await checkPermissions(read.mode, document.value.strict_permissions === true, findings);
 
   const tell = (list: readonly Finding[]): readonly Problem[] =>

@@ -44,6 +44,17 @@ describe("signalbox check", () => {
     expect(await run(["-c", two])).toEqual({ code: 0, out: `${two}: ok, 2 apps\n`, err: "" });
   });
 
+  it("warns of a log that would be lost", async () => {
+    const handlers = "{h: {class: logging.FileHandler, filename: /nonexistent/s.log}}";
+    const log = `{setup: {version: 1, handlers: ${handlers}, root: {handlers: [h]}}}`;
+    const file = files.write("log.yaml", `apps: {a: ${app}}\nlog: ${log}\n`);
+    const { code, err } = await run(["--config", file]);
+    expect(code).toBe(0);
+    expect(err).toBe(
+      `warning: ${file}:2: log.setup: the file /nonexistent/s.log cannot be written (ENOENT): its lines would be lost\n`,
+    );
+  });
+
   it("prints warnings and still exits 0", async () => {
     const file = files.write("warned.yaml", `aps: 1\napps: {a: ${app}}`);
     expect(await run(["--config", file])).toEqual({

@@ -60,6 +60,10 @@ const REMEDIES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [/^vapid_private_key holds/, "name the file that `signalbox vapid` has made"],
   [/^vapid_contact_email/, "write an address at which push services reach you, such as ops@example.com"],
   [/^ca_file holds/, "name a PEM file with the certificate of the CA that signed the endpoint's"],
+  [
+    /its lines would be lost/,
+    "let the user that runs the gateway write there: make the directory, chown it, or name another file",
+  ],
   [/is ignored/, "remove the key, once nothing else reads this file"],
   [/unknown key/, "remove the key, or look its name up in sygnal.example.yaml"],
 ];

@@ -74,8 +74,9 @@ async function directoryLine(directory: string): Promise<Diagnosis> {
         `mkdir -p ${directory}, and chown it to the user that runs the gateway`,
       );
     }
-    const finding =
-      code === "EACCES" || code === "EPERM" || code === "EROFS" ? "cannot be written" : "is no directory";
+    const finding = ["EACCES", "EPERM", "EROFS", "ERR_ACCESS_DENIED"].includes(code ?? "")
+      ? "cannot be written"
+      : "is no directory";
     return failed(
       "directory",
       `${directory} ${finding}`,
