@@ -14,7 +14,7 @@ const sectionParts =
 
 const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   [
-    "cancellation.ts clock.ts json.ts json-schema.ts late-listener.ts linked-list.ts log.ts node-http.ts passing-map.ts uuid.ts version.ts",
+    "cancellation.ts clock.ts json.ts json-schema.ts late-listener.ts linked-list.ts log.ts node-http.ts passing-map.ts thread-flags.ts uuid.ts version.ts",
     "",
   ],
 
@@ -25,7 +25,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // What the core and the pushkins stand on.
   ["store/config.ts", `store/store-url.ts ${sectionParts}`],
   ["upstream/config.ts", sectionParts],
-  ["store/", "store/ clock.ts log.ts"],
+  ["store/", "store/ clock.ts log.ts thread-flags.ts"],
   ["upstream/", `upstream/ node-http.ts ${leaves}`],
 
   // Siblings never import each other.
@@ -81,7 +81,7 @@ const arrows: readonly (readonly [files: string, mayImport: string])[] = [
   // These alone know everyone.
   [
     "gateway.ts gateway/ workers/",
-    `gateway/ workers/ admin/ explain/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ tracing/ upstream/ log-config.ts log-observer.ts gateway.ts late-listener.ts version.ts watchdog.ts ${leaves}`,
+    `gateway/ workers/ admin/ explain/ config/ core/ doors/ http/ log/ metrics/ pushkins/ store/ tracing/ upstream/ log-config.ts log-observer.ts gateway.ts late-listener.ts thread-flags.ts version.ts watchdog.ts ${leaves}`,
   ],
   [
     "cli/ demo/",

@@ -9,6 +9,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such file",
   EACCES: "permission denied",
   EPERM: "permission denied",
+  ERR_ACCESS_DENIED: "permission denied (Node's permission model)",
   EISDIR: "it is a directory",
   ENOTDIR: "a part of its path is no directory",
   ELOOP: "too many symbolic links",

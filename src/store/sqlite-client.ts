@@ -1,5 +1,6 @@
 import { MessageChannel, Worker, type MessagePort } from "node:worker_threads";
 import type { Clock } from "../clock.ts";
+import { threadFlags } from "../thread-flags.ts";
 import type {
   AbandonedThrough,
   Answer,
@@ -89,7 +90,7 @@ export async function startWriter(
   const abandonedThrough = new SharedArrayBuffer(8);
   const worker = new Worker(new URL(`./sqlite-writer${extension}`, import.meta.url), {
     workerData: { ...data, abandonedThrough } satisfies WriterData,
-    execArgv: ["--disable-warning=ExperimentalWarning"],
+    execArgv: [...threadFlags],
     // What this thread makes lives for one commit: with a larger young generation it would only hold more memory.
     resourceLimits: { maxYoungGenerationSizeMb: 6 },
     name: "store",

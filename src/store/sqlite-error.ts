@@ -35,7 +35,9 @@ export function toStoreError(error: unknown, doing: string): StoreError {
     }
     return new StoreError(passing.has(code) ? "unavailable" : "internal", text, { cause: error });
   }
-  if (error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string") {
+  // Of the file system, or of Node's permission model, which knows no system call.
+  const isOfFiles = error instanceof Error && ("syscall" in error || "permission" in error);
+  if (isOfFiles && "code" in error && typeof error.code === "string") {
     const full = error.code === "ENOSPC" || error.code === "EDQUOT";
     return new StoreError(full ? "full" : "unavailable", `${doing}: ${error.code}`, { cause: error });
   }

@@ -11,6 +11,7 @@ import { errorFields, type Log, type LogFields } from "../log.ts";
 import { keptOf, summedMetrics, type MetricValues } from "../metrics/summed.ts";
 import type { SqliteSeat } from "../store/sqlite.ts";
 import type { PastOutcome } from "../store/store.ts";
+import { threadFlags } from "../thread-flags.ts";
 import { answersOfFirst } from "./answers-of-first.ts";
 import { Endings } from "./endings.ts";
 import { droppedOf, lineCounts } from "./forwarded-log.ts";
@@ -254,7 +255,7 @@ export class Crew implements Others {
     const worker = new Worker(new URL(`./thread${extension}`, import.meta.url), {
       workerData: data,
       transferList: seat === undefined ? [] : [seat.port],
-      execArgv: ["--disable-warning=ExperimentalWarning"],
+      execArgv: [...threadFlags],
       name: `gateway ${index}`,
     });
     const started = Promise.withResolvers<void>();

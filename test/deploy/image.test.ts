@@ -172,8 +172,19 @@ const MIB = 1024 * 1024;
   it("takes its own commands and its health check", () => {
     const check = image.healthCheck.map((word) => word.replace("127.0.0.1:5000/", `127.0.0.1:${port}/`));
     expect(inside(check)).toMatchObject({ status: 0, stderr: "" });
-    const [node = "", program = ""] = image.command;
-    const checked = inside([node, program, "check"]);
+    const ours = image.command.slice(0, -1);
+    const checked = inside([...ours, "check"]);
+    const make = (file: string) => inside([...ours, "vapid", "--out", file]);
+    expect(make("/data/vapid.pem")).toMatchObject({ status: 0, stderr: "" });
+    // The store's thread is under it too.
+    const elsewhere = `apps: { "*.unifiedpush": { type: unifiedpush } }\nadmin: { port: 0 }\nhttp: { port: 0 }\nstore: { url: "sqlite:/usr/s.db" }\n`;
+    writeFileSync(join(image.root, "data/elsewhere.yaml"), elsewhere, { mode: 0o644 });
+    expect(inside([...ours, "serve", "--config", "elsewhere.yaml"])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/cannot create \/usr\/s\.db-lock: ERR_ACCESS_DENIED\n$/),
+    });
+    // Node refuses before the file system would.
+    expect(make("/app/vapid.pem").stderr).toBe("/app/vapid.pem: cannot be written (ERR_ACCESS_DENIED)\n");
     expect(checked).toMatchObject({ status: 0, stdout: "sygnal.yaml: ok, 2 apps\n", stderr: "" });
   });
 
