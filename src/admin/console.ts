@@ -2,7 +2,7 @@ import type { AdminRoute } from "./route.ts";
 
 /** Nothing from elsewhere, nothing inline, in no frame: what the page shows came from strangers in part. */
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -39,6 +39,7 @@ input { font: inherit; padding: .3rem; width: min(36rem, 60vw); } button { font:
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #8886; padding: .8rem; }
 .bad { color: #c22; font-weight: 600; } .good { color: #28723f; }
 @media (prefers-color-scheme: dark) { .bad { color: #ff7b7b; } .good { color: #7bd88f; } }
+#alarms, #apps, #removed { overflow-x: auto; }
 label { display: inline-block; margin-right: .5rem; }
 `;
 
@@ -76,23 +77,34 @@ function circuits(app) {
   if (app.open_circuits.length === 0) return "closed";
   return app.open_circuits.map((each) => each.host + " open, next try in " + Math.ceil(each.next_try_in_ms / 1000) + " s").join("; ");
 }
+function guard(rejections) {
+  if (rejections === "held: never-succeeded") return ["held until something is delivered"];
+  return [rejections, rejections === "believed" ? "" : "bad"];
+}
 function show(status) {
   $("state").textContent = (status.ready ? "ready" : "not ready") + " · version " + status.version + " · store: " + status.store +
     (status.threads === undefined ? "" : " · threads: " + status.threads.serving + " of " + status.threads.wanted);
   $("state").className = status.ready ? "good" : "bad";
   table("alarms", ["last", "app", "alarm", "times", "what it means"], status.alarms.map((a) => [[time(a.last)], [a.app ?? ""], [a.alarm, "bad"], [String(a.count)], [a.message]]), "None since the start.");
-  table("apps", ["app", "type", "credentials", "circuits", "tokens that look dead", "known dead", "waiting", "under way", "last delivered"],
+  table("apps", ["app", "type", "credentials", "circuits", "answers that a token is dead", "known dead", "waiting", "under way", "last delivered"],
     status.apps.map((a) => [[a.app], [a.type], [a.credentials, a.credentials === "refused" ? "bad" : ""], [circuits(a), circuits(a) === "closed" ? "" : "bad"],
-      [a.rejections, a.rejections === "believed" ? "" : "bad"], [String(a.remembered_rejections)], [String(a.outbox.pending)], [a.in_flight + " of " + a.in_flight_limit], [time(a.last_delivered)]]), "No apps.");
+      guard(a.rejections), [String(a.remembered_rejections)], [String(a.outbox.pending)], [a.in_flight + " of " + a.in_flight_limit], [time(a.last_delivered)]]), "No apps.");
   table("removed", ["app", "held until", "waiting"], status.removed_apps.map((a) => [[a.app], [time(a.held_until)], [String(a.outbox.pending)]]), "None.");
 }
 async function refresh() {
   try {
     const { status, body } = await ask("/status");
+    const wasOpen = !$("main").hidden;
     $("login").hidden = status !== 401;
     $("main").hidden = status === 401;
-    if (status === 200) show(body);
-    else $("state").textContent = status === 401 ? "The token is asked for." : body.error;
+    if (status === 200) {
+      show(body);
+      if (!wasOpen) { $("token").value = ""; $("subject").focus(); }
+      return;
+    }
+    $("state").className = "bad";
+    $("state").textContent = status !== 401 ? body.error : token === "" ? "The token is asked for." : "The token is not right.";
+    if (status === 401) { $("token").focus(); $("token").select(); }
   } catch { $("state").textContent = "The gateway does not answer."; $("state").className = "bad"; }
 }
 $("login").addEventListener("submit", (event) => { event.preventDefault(); token = $("token").value.trim(); void refresh(); });

@@ -1,25 +1,11 @@
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { matrixContent } from "../support/builders.ts";
 import { pushTo, startWebPush, type Rig } from "../pushkins/push-service/fixture.ts";
 import type { WebPushSimulator } from "../../src/simulator/webpush.ts";
-import { findChromium, REQUIRED } from "./chromium.ts";
-
-const executablePath = findChromium();
-const isRequired = process.env[REQUIRED] === "1";
-const FLAGS = [
-  ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-];
-
-if (executablePath === undefined && !isRequired) {
-  console.warn(
-    `No Chromium is found: the browser's tests are skipped. With ${REQUIRED}=1 they fail instead.`,
-  );
-}
-const inBrowser = executablePath === undefined && !isRequired ? describe.skip : describe;
+import { inBrowser, launchChromium } from "./chromium.ts";
 
 /** The keys as the page hands them out. */
 interface Keys {
@@ -34,11 +20,10 @@ inBrowser("a real browser", () => {
   let rig: Rig<WebPushSimulator>;
 
   beforeAll(async () => {
-    if (executablePath === undefined) throw new Error(`${REQUIRED} is set, and no Chromium is found`);
     const html = readFileSync(new URL("./page.html", import.meta.url));
     server = createServer((_req, res) => void res.setHeader("content-type", "text/html").end(html));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    browser = await chromium.launch({ executablePath, args: FLAGS, timeout: 60_000 });
+    browser = await launchChromium();
     page = await browser.newPage();
     // WebCrypto is there for secure origins, and loopback is one.
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
