@@ -15,7 +15,7 @@ const deviceDigits = 8;
 const quietPaths: ReadonlySet<string> = new Set(["/health"]);
 
 /**
- * Logs what the core tells: pushes at debug, rejections at info, alarms at error. Never a pushkey or content (D14,
+ * Logs what the core tells: pushes at debug, rejections at info (of an unknown app at warn), alarms at error. Never a pushkey or content (D14,
  * sygnal-gaps G-44).
  */
 export function createLogObserver(log: Log, clock: Clock): Observer {
@@ -23,8 +23,11 @@ export function createLogObserver(log: Log, clock: Clock): Observer {
   return {
     ...silentObserver,
     settled(event) {
-      if (event.settled.kind === "rejected") log.info("push rejected", settledFields(event));
-      else log.debug(`push ${event.settled.kind}`, () => settledFields(event));
+      if (event.settled.kind === "rejected") {
+        // The app_id that nobody serves is a mistake of somebody's, a dead token is not (sygnal-compat 14).
+        if (event.settled.reason === "unknown-app") log.warn("push rejected", settledFields(event));
+        else log.info("push rejected", settledFields(event));
+      } else log.debug(`push ${event.settled.kind}`, () => settledFields(event));
     },
     concluded({ app, pushkin, device, outcome, attempts }) {
       const fields: LogFields = {

@@ -58,6 +58,7 @@ describe("the log of pushes", () => {
     [{ kind: "retryable", reason: "timeout" }, "debug", "push retryable"],
     [{ kind: "dropped", reason: "expired" }, "debug", "push dropped"],
     [{ kind: "rejected", reason: "unregistered", answer: { status: 410 } }, "info", "push rejected"],
+    [{ kind: "rejected", reason: "unknown-app" }, "warn", "push rejected"],
   ])("tells of %j at %s", (outcome, level, message) => {
     const { log, lines } = recordingLog();
     createLogObserver(log, createFakeClock()).settled({ ...settled, settled: outcome });

@@ -160,6 +160,9 @@ function destinationFrom(
     return undefined;
   }
   const to = targetFrom(handler, path, warnings);
+  const { encoding } = handler;
+  if (typeof encoding === "string" && !/^(?:utf[-_]?8|(?:us-)?ascii)$/i.test(encoding))
+    warnings.push(`${path}.encoding: lines are written as UTF-8`);
   if (to === undefined) return undefined;
   const level = levelFrom(handler["level"], `${path}.level`, warnings);
   if (handler["filters"] !== undefined) warnings.push(`${path}.filters: not supported; ignored`);

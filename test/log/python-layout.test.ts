@@ -73,6 +73,12 @@ describe("a Python formatter's layout", () => {
     );
   });
 
+  it("begins what is about one request with its id, as Sygnal does", () => {
+    expect(
+      print({ format: "%(name)s: %(message)s" }, "request refused", { request_id: "r-1", status: 400 }),
+    ).toBe("sygnal.http: [r-1] request refused status=400");
+  });
+
   it("keeps a line one line, whatever a value holds", () => {
     expect(print({ format: "%(message)s" }, "a\nb", { file: "c\r\nd" })).toBe(
       'a\\u000ab file="c\\u000d\\u000ad"',

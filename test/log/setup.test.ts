@@ -225,6 +225,35 @@ describe("logOptionsFrom", () => {
     expect(result.warnings).toEqual([expect.stringContaining(warning)]);
   });
 
+  // Everything that Sygnal writes under, or its libraries do (sygnal-compat 14).
+  it.each([
+    "sygnal",
+    "sygnal.sygnal",
+    "__main__",
+    "sygnal.http",
+    "sygnal.access",
+    "sygnal.apnspushkin",
+    "sygnal.gcmpushkin",
+    "sygnal.webpushpushkin",
+    "sygnal.helper.proxy.connectproxyclient_twisted",
+    "aioapns",
+    "twisted",
+  ])("takes a level for the logger %s without a warning", (name) => {
+    expect(logOptionsFrom({ version: 1, loggers: { [name]: { level: "DEBUG" } } }).warnings).toEqual([]);
+  });
+
+  it.each([
+    ["utf8", []],
+    ["UTF-8", []],
+    ["ascii", []],
+    [undefined, []],
+    ["latin-1", ["log.setup.handlers.f.encoding: lines are written as UTF-8"]],
+  ])("writes UTF-8 where the encoding is %s", (encoding, warnings) => {
+    const handler = { class: "logging.FileHandler", filename: "a.log", encoding };
+    const setup = { version: 1, handlers: { f: handler }, root: { handlers: ["f"] } };
+    expect(logOptionsFrom(setup).warnings).toEqual(warnings);
+  });
+
   it("has nothing to say about an absent setup", () => {
     expect(logOptionsFrom(undefined)).toEqual({ options: {}, warnings: [] });
     expect(logOptionsFrom(null)).toEqual({ options: {}, warnings: [] });
