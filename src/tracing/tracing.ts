@@ -198,6 +198,8 @@ class Spans {
     );
     if (outcome.kind === "retryable") {
       attempted.setStatus({ code: SpanStatusCode.ERROR });
+      if (pushkin === "gcm" && outcome.retryAfterMs !== undefined)
+        attempted.addEvent("gcm_retry_after", { gcm_retry_after: outcome.retryAfterMs / 1_000 });
       // Nothing can be added to a span that has ended; what follows the answer has its attempts alone.
       if (open.isAnswered !== true) {
         span.addEvent(

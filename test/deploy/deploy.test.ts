@@ -220,6 +220,15 @@ describe("the Dockerfile", () => {
     expect(lines.filter((line) => /^(?:ENV|ARG) .*(?:KEY|SECRET|PASSWORD|TOKEN)/i.test(line))).toEqual([]);
   });
 
+  it("is used as Sygnal's image is: the port, no argument needed, the health check's times (sygnal-compat 17)", () => {
+    expect(last).toContain("EXPOSE 5000");
+    expect(last).toContain('CMD ["serve"]');
+    expect(last.find((line) => line.startsWith("HEALTHCHECK"))).toMatch(
+      /^HEALTHCHECK --start-period=25s --interval=15s --timeout=5s /,
+    );
+    expect(read("Dockerfile")).not.toMatch(/\bcurl\b/);
+  });
+
   it("copies the lockfile's own versions, and no script of a package is run", () => {
     const installs = lines.filter((line) => /npm (?:ci|install)/.test(line));
     expect(installs).toHaveLength(2);

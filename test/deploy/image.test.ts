@@ -22,6 +22,11 @@ const BASE = ["/lib", "/lib64", "/usr/lib"].filter((name) =>
   statSync(name, { throwIfNoEntry: false })?.isDirectory(),
 );
 const DEVICES = ["/dev/null", "/dev/urandom"];
+const ELSEWHERE = `apps: { "*.unifiedpush": { type: unifiedpush } }
+admin: { port: 0 }
+http: { port: 0 }
+store: { url: "sqlite:/usr/s.db" }
+`;
 const MIB = 1024 * 1024;
 
 (canIsolate ? describe : describe.skip)("the image, run without an engine", () => {
@@ -109,7 +114,7 @@ const MIB = 1024 * 1024;
   }
 
   /** Runs something beside the gateway, as an engine's health check or `exec` would. */
-  function inside(command: readonly string[]) {
+  function inside(command: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     const [uid, gid] = image.user.split(":");
     const to = [
       "--target",
@@ -123,7 +128,10 @@ const MIB = 1024 * 1024;
       "--setgid",
       `${gid}`,
     ];
-    return spawnSync("nsenter", [...to, ...command], { encoding: "utf8", env: image.environment });
+    return spawnSync("nsenter", [...to, ...command], {
+      encoding: "utf8",
+      env: { ...image.environment, ...environment },
+    });
   }
 
   it("answers soon after its start, and is small", () => {
@@ -174,12 +182,17 @@ const MIB = 1024 * 1024;
     expect(inside(check)).toMatchObject({ status: 0, stderr: "" });
     const ours = image.command.slice(0, -1);
     const checked = inside([...ours, "check"]);
+    const elsewhere = image.workingDirectory + "/elsewhere.yaml";
+    writeFileSync(join(image.root, elsewhere), ELSEWHERE, { mode: 0o644 });
+    // Sygnal's image is told by SYGNAL_CONF; without it ours looks into its working directory.
+    expect(inside([...ours, "check"], { SYGNAL_CONF: elsewhere })).toMatchObject({
+      status: 0,
+      stdout: `${elsewhere}: ok, 1 app\n`,
+    });
     const make = (file: string) => inside([...ours, "vapid", "--out", file]);
     expect(make("/data/vapid.pem")).toMatchObject({ status: 0, stderr: "" });
     // The store's thread is under it too.
-    const elsewhere = `apps: { "*.unifiedpush": { type: unifiedpush } }\nadmin: { port: 0 }\nhttp: { port: 0 }\nstore: { url: "sqlite:/usr/s.db" }\n`;
-    writeFileSync(join(image.root, "data/elsewhere.yaml"), elsewhere, { mode: 0o644 });
-    expect(inside([...ours, "serve", "--config", "elsewhere.yaml"])).toMatchObject({
+    expect(inside([...ours, "serve", "--config", elsewhere])).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/cannot create \/usr\/s\.db-lock: ERR_ACCESS_DENIED\n$/),
     });

@@ -15,6 +15,7 @@ import {
  */
 const WEB = "com.example.web";
 const CERTIFIED = "com.example.certified";
+const GLOB = "org.example.glob.*";
 
 /** Name as scraped, type, labels (sygnal-compat 13). */
 const table = [
@@ -68,6 +69,7 @@ beforeAll(async () => {
         vapid_contact_email: "operator@example.com",
         ca_file: files.ca,
       },
+      [GLOB]: base.ios ?? {},
       [CERTIFIED]: {
         type: "apns",
         certfile: files.apnsCertificate,
@@ -107,6 +109,7 @@ async function usePhones(): Promise<void> {
   simulators.fcm.setDevice("dead", "dead");
   await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("01") }]));
   await gateway.notify(message([{ app_id: ANDROID, pushkey: "alive" }]));
+  await gateway.notify(message([{ app_id: "org.example.glob.one", pushkey: iosPushkey("03") }]));
   await gateway.notify(message([browser(web)]));
   simulators.script.add({ upstream: "apns", answer: { kind: "error", reason: "Unregistered" } });
   await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("02") }]));
@@ -114,6 +117,9 @@ async function usePhones(): Promise<void> {
   await gateway.notify(message([browser(gone)]));
   await gateway.notify(message([{ app_id: "org.example.unknown", pushkey: "x" }]));
   expect((await gateway.notify([])).status).toBe(400);
+  // Pages of the server, which Sygnal does not count either.
+  expect((await fetch(gateway.url)).status).toBe(405);
+  expect((await fetch(new URL("/nowhere", gateway.url))).status).toBe(404);
 }
 
 /** Samples that a series' matchers let through, whatever Prometheus itself adds. */
@@ -173,6 +179,9 @@ it("the figures are what has happened", () => {
     ios: sumOf("sygnal_per_pushkin_type_total", { pushkin: IOS }),
     android: sumOf("sygnal_per_pushkin_type_total", { pushkin: ANDROID }),
     web: sumOf("sygnal_per_pushkin_type_total", { pushkin: WEB }),
+    glob: sumOf("sygnal_per_pushkin_type_total", { pushkin: GLOB }),
+    globApns: sumOf("sygnal_apns_status_codes_total", { pushkin: GLOB, code: "200" }),
+    answers: sumOf("sygnal_pushgateway_status_codes_total"),
     ok: sumOf("sygnal_pushgateway_status_codes_total", { code: "200" }),
     bad: sumOf("sygnal_pushgateway_status_codes_total", { code: "400" }),
     notifyTimes: sumOf("sygnal_notify_time_count", { code: "200" }),
@@ -186,18 +195,21 @@ it("the figures are what has happened", () => {
     gcmWaits: sumOf("sygnal_gcm_queue_time_count"),
     webTimes: sumOf("sygnal_webpush_request_time_count"),
   }).toEqual({
-    notifications: 7,
-    devices: 7,
+    notifications: 8,
+    devices: 8,
     ios: 2,
     android: 2,
     web: 2,
-    ok: 7,
+    glob: 1,
+    globApns: 1,
+    answers: 9,
+    ok: 8,
     bad: 1,
-    notifyTimes: 7,
+    notifyTimes: 8,
     inFlight: 0,
     apns200: 1,
     apns410: 1,
-    apnsTimes: 2,
+    apnsTimes: 3,
     gcm200: 1,
     gcm404: 1,
     gcmTimes: 2,
@@ -206,6 +218,6 @@ it("the figures are what has happened", () => {
   });
   expect(sumOf("sygnal_client_cert_expiry", { pushkin: CERTIFIED })).toBeGreaterThan(Date.now() / 1000);
   expect(matching("sygnal_inflight_request_limit_drop_total", []).map(({ value }) => value)).toEqual([
-    0, 0, 0, 0,
+    0, 0, 0, 0, 0,
   ]);
 });

@@ -1,6 +1,16 @@
 import { tracingTarget } from "../../src/metrics/config.ts";
+import { startForwardProxy } from "../support/forward-proxy.ts";
 import { startCollector, type Collector } from "../support/collector.ts";
 import { ANDROID, IOS, iosPushkey, message, startGateway } from "../support/with-gateway.ts";
+
+type Attributes = readonly {
+  readonly key: string;
+  readonly value: {
+    readonly stringValue?: string;
+    readonly intValue?: number | string;
+    readonly boolValue?: boolean;
+  };
+}[];
 
 interface Span {
   readonly name: string;
@@ -9,20 +19,13 @@ interface Span {
   readonly parentSpanId?: string;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
-  readonly attributes: readonly {
-    readonly key: string;
-    readonly value: {
-      readonly stringValue?: string;
-      readonly intValue?: number | string;
-      readonly boolValue?: boolean;
-    };
-  }[];
-  readonly events?: readonly { readonly name: string }[];
+  readonly attributes: Attributes;
+  readonly events?: readonly { readonly name: string; readonly attributes: Attributes }[];
 }
 
 interface Export {
   readonly resourceSpans: readonly {
-    readonly resource: { readonly attributes: Span["attributes"] };
+    readonly resource: { readonly attributes: Attributes };
     readonly scopeSpans: readonly { readonly spans: readonly Span[] }[];
   }[];
 }
@@ -34,7 +37,7 @@ function spansOf(collector: Collector): readonly Span[] {
     .flatMap(({ spans }) => spans);
 }
 
-function attributes(span: Span | undefined): Record<string, unknown> {
+function attributes(span: { readonly attributes: Attributes } | undefined): Record<string, unknown> {
   const entries = (span?.attributes ?? []).map(
     ({ key, value }) => [key, value.stringValue ?? value.boolValue ?? Number(value.intValue)] as const,
   );
@@ -117,6 +120,58 @@ describe("tracing", () => {
     expect(JSON.stringify(collector.requests)).not.toContain(SECRET);
     expect(JSON.stringify(collector.requests)).not.toContain(iosPushkey("aa"));
     expect(collector.requests[0]?.body).toContain('"push"');
+  });
+
+  it("tells of what came to nothing, of waits and of repeats, as Sygnal does (sygnal-compat 15)", async () => {
+    const gateway = await startGateway({
+      config: { tracing: { endpoint: collector.url }, delivery: { answer_within: "2s" } },
+    });
+    const { fcm, script } = gateway.simulators;
+    script.add(
+      { upstream: "fcm", times: 1, answer: { kind: "error", reason: "UNAVAILABLE", retryAfter: "20" } },
+      { upstream: "apns", times: 1, answer: { kind: "error", reason: "ServiceUnavailable" } },
+    );
+    fcm.setDevice("dead", "dead");
+    // No event and no count: an iPhone has nothing to show of it.
+    await gateway.notify({ devices: [{ app_id: IOS, pushkey: iosPushkey("ad") }] });
+    await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("ae") }]));
+    await gateway.notify(message([{ app_id: ANDROID, pushkey: "alive" }]));
+    await gateway.notify(message([{ app_id: ANDROID, pushkey: "dead" }]));
+    await gateway.stop();
+
+    const named = (name: string): readonly Span[] => spansOf(collector).filter((span) => span.name === name);
+    const events = (span: Span | undefined) => span?.events?.map((one) => [one.name, attributes(one)]);
+    expect(attributes(named("pushgateway_v1_notify")[0])).toMatchObject({ has_content: false });
+    const [empty, repeated] = named("apns_dispatch");
+    expect(events(empty)).toEqual([["apns_no_payload", {}]]);
+    expect(events(repeated)?.map(([name]) => name)).toEqual(["temporary_fail"]);
+    expect(named("apns_dispatch_try").map(attributes)).toMatchObject([
+      { retry_num: 0, "http.status_code": 503, apns_reason: "ServiceUnavailable" },
+      { retry_num: 1, "http.status_code": 200, apns_reason: "None" },
+    ]);
+    const [waiting, dead] = named("gcm_dispatch");
+    expect(attributes(waiting)).toMatchObject({ gcm_num_devices: 1, gcm_num_failed: 0 });
+    expect(events(waiting)).toEqual([["temporary_fail", { retrying_in: 20 }]]);
+    expect(events(named("gcm_dispatch_try")[0])).toEqual([["gcm_retry_after", { gcm_retry_after: 20 }]]);
+    expect(attributes(dead)).toMatchObject({ gcm_num_devices: 1, gcm_num_failed: 1 });
+  });
+
+  it("goes past the proxy for pushes, as Sygnal's tracer does (sygnal-compat 16)", async () => {
+    const proxy = await startForwardProxy();
+    proxy.answer = 503;
+    const gateway = await startGateway({
+      config: {
+        proxy: proxy.url.href,
+        tracing: { endpoint: collector.url },
+        delivery: { answer_within: "200ms" },
+      },
+    });
+    await gateway.notify(message([{ app_id: IOS, pushkey: iosPushkey("af") }]));
+    await gateway.stop();
+    await proxy.close();
+    expect(spansOf(collector).map(({ name }) => name)).toContain("apns_dispatch_try");
+    expect(proxy.asked.length).toBeGreaterThan(0);
+    expect(proxy.asked.filter(({ target }) => target.endsWith(`:${collector.port}`))).toEqual([]);
   });
 
   it("leaves what the caller does not sample, and what the share leaves out", async () => {
