@@ -333,3 +333,22 @@ describe("the npm package", () => {
     expect(names.filter((name) => /\.(?:pem|p8|key|db|env)$|(?:^|\/)test\//.test(name))).toEqual([]);
   });
 });
+
+describe("the list of what a production install holds", () => {
+  it("has every package of the lockfile that is not for development alone, and no other", () => {
+    const printed = spawnSync(process.execPath, [path(".ci/sbom.js")], { encoding: "utf8" });
+    expect(printed.stderr).toBe("");
+    const { components } = JSON.parse(printed.stdout) as { components: readonly { "bom-ref": string }[] };
+    const { packages } = JSON.parse(read("package-lock.json")) as {
+      packages: Record<string, { version: string; dev?: true; optional?: true; devOptional?: true }>;
+    };
+    const installed = Object.entries(packages)
+      .filter(([name, { dev, devOptional, optional }]) => name !== "" && !dev && !optional && !devOptional)
+      .map(([name, { version }]) => `${name.split("node_modules/").at(-1)}@${version}`);
+    expect(components.map((component) => component["bom-ref"]).toSorted()).toEqual(
+      [...new Set(installed)].toSorted(),
+    );
+    // Needed for development too, and by `npm sbom --omit=dev` left out.
+    expect(installed.some((name) => name.startsWith("pg@"))).toBe(true);
+  });
+});
